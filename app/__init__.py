@@ -1,0 +1,1 @@
+"""Causeway, the service: control plane, data plane and command line around `converters`."""

@@ -1,0 +1,112 @@
+"""Request body -> arguments: flattened where it is a plain object, else the one argument `body`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from converters import media_types, pointers
+from converters.oas import Schema
+from converters.references import UnresolvedReferenceError
+
+if TYPE_CHECKING:
+    from converters.oas import MediaType, RequestBody
+    from converters.references import Description
+
+# Keywords that say something about the object as a whole, which separate arguments could not keep.
+_ENTANGLING: Final = frozenset(
+    {
+        "oneOf", "anyOf", "not", "if", "then", "else", "patternProperties", "propertyNames", "dependentSchemas",
+        "dependentRequired", "minProperties", "maxProperties", "unevaluatedProperties", "const", "enum",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PlainObject:
+    """An object schema whose properties can stand beside the parameters; `allOf` is merged."""
+
+    properties: dict[str, Schema]
+    required: tuple[str, ...]
+    is_open: bool = False
+
+
+def choose(body: RequestBody, description: Description) -> MediaType:
+    """Choose the media type a body is sent as; a form with a file is sent as multipart where that is offered."""
+    chosen = media_types.preferred(body.content)
+    if media_types.body_kind(chosen.name) != "form":
+        return chosen
+    for candidate in body.content:
+        if media_types.body_kind(candidate.name) == "multipart" and _has_file(candidate, description):
+            return candidate
+    return chosen
+
+
+def plain_object(schema: Schema, description: Description) -> PlainObject | None:
+    """Flatten an object schema, merging `allOf`; None where it is anything but a plain object."""
+    return _flatten(schema, description, frozenset())
+
+
+def is_file(schema: Schema, description: Description) -> bool:
+    """Tell whether a value is file content (OAS 3.1 section 4.8.14.3; `format: binary` and `type: file` before)."""
+    value = description.try_resolve(schema.value, schema.pointer)
+    if not isinstance(value, dict):
+        return False
+    if value.get("type") == "file" or value.get("format") == "binary":
+        return True
+    is_text = value.get("type", "string") == "string"
+    return is_text and ("contentEncoding" in value or "contentMediaType" in value)
+
+
+def _has_file(candidate: MediaType, description: Description) -> bool:
+    flat = plain_object(candidate.schema, description) if candidate.schema else None
+    return flat is not None and any(is_file(each, description) for each in flat.properties.values())
+
+
+def _flatten(schema: Schema, description: Description, seen: frozenset[str]) -> PlainObject | None:
+    try:
+        value, pointer = description.resolve_schema(schema)
+    except UnresolvedReferenceError:
+        return None
+    if pointer in seen or not isinstance(value, dict) or not _is_plain(value):
+        return None
+    merged: dict[str, list[Schema]] = {}
+    required: list[str] = []
+    is_open = value.get("additionalProperties") not in (None, False)
+    branches = value.get("allOf", [])
+    for index, branch in enumerate(branches if isinstance(branches, list) else []):
+        flat = _flatten(Schema(branch, pointers.join(pointer, "allOf", index)), description, seen | {pointer})
+        if flat is None:
+            return None
+        for name, each in flat.properties.items():
+            merged.setdefault(name, []).append(each)
+        required += flat.required
+        is_open = is_open or flat.is_open
+    for name, each in value.get("properties", {}).items():
+        merged.setdefault(name, []).append(Schema(each, pointers.join(pointer, "properties", name)))
+    required += [name for name in _names(value.get("required")) if name not in required]
+    return PlainObject({name: _combined(each) for name, each in merged.items()}, tuple(required), is_open)
+
+
+def _is_plain(value: dict[str, Any]) -> bool:
+    if _ENTANGLING & value.keys():
+        return False
+    if not isinstance(value.get("properties", {}), dict):
+        return False
+    additional = value.get("additionalProperties")
+    if isinstance(additional, dict) and additional:
+        return False
+    kind = value.get("type", "object")
+    return kind == "object" or (isinstance(kind, list) and set(kind) <= {"object", "null"})
+
+
+def _combined(schemas: list[Schema]) -> Schema:
+    """Join what several `allOf` branches say of one property."""
+    distinct = [each for index, each in enumerate(schemas) if each.value not in [prior.value for prior in schemas[:index]]]
+    if len(distinct) == 1:
+        return distinct[0]
+    return Schema({"allOf": [each.value for each in distinct]}, distinct[-1].pointer)
+
+
+def _names(required: Any) -> list[str]:
+    return [name for name in required if isinstance(name, str)] if isinstance(required, list) else []

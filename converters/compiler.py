@@ -1,0 +1,201 @@
+"""The compile path on one page: bytes in, tools and diagnostics out.
+
+    bytes -> documents.parse -> references.bundle -> normalization.normalize -> operations -> naming -> tools
+
+Nothing here reads a file or a host: `references.bundle` asks for further documents, and `compile_description` answers
+from those it was given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from converters import documents, naming, normalization, operations, references, schemas, texts
+from converters.diagnostics import Diagnostic, DiagnosticLog, Severity
+from converters.documents import DEFAULT_LIMITS
+from converters.errors import DescriptionError
+from converters.security import declared_schemes
+from converters.tools import ToolCompiler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converters.documents import Document, Limits
+    from converters.references import Description
+    from converters.tool_definitions import ToolDefinition
+
+COMPILER_VERSION: Final = "1"
+"""Changes whenever the same description may compile to different tools."""
+
+MAX_OPERATIONS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Operations declared, tools made of them, and operations skipped; `operations == tools + skipped`."""
+
+    operations: int
+    tools: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What one description compiles to; equal input and compiler version give an equal compilation.
+
+    `security_schemes` holds the declared Security Scheme Objects by name, `instructions` what the description says
+    of the API as a whole.
+    """
+
+    title: str
+    version: str
+    openapi: str
+    instructions: str
+    digest: str
+    tools: tuple[ToolDefinition, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    counts: Counts
+    security_schemes: Mapping[str, Any]
+
+
+def compile_description(
+    raw: bytes,
+    *,
+    uri: str = "",
+    server_name: str = "",
+    further: Mapping[str, bytes] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Compilation:
+    """Compile one OpenAPI description.
+
+    `uri` is where the document came from (relative references and servers resolve against it), `server_name` what
+    tool names must leave room for, `further` the other documents of a split description by URI.
+
+    Raises:
+        DescriptionError: when the description cannot be used at all.
+
+    """
+    entry = documents.parse(raw, uri=uri, limits=limits)
+    try:
+        return _compile(entry, server_name or None, further or {}, limits)
+    except DescriptionError as error:
+        if error.pointer and error.line is None:
+            error.line = entry.lines_of([error.pointer])[error.pointer]
+        raise
+
+
+def _compile(entry: Document, server_name: str | None, further: Mapping[str, bytes], limits: Limits) -> Compilation:
+    log = DiagnosticLog()
+    for pointer in entry.replaced_text:
+        log.report("text_replaced", pointer, "The text held half of a surrogate pair, which is not Unicode text.")
+    normalization.version_of(entry.root)
+    bundled = _bundle(entry, further, limits)
+    description = normalization.normalize(bundled, log)
+    _check_paths(description)
+    found, declared = operations.read_operations(description, log)
+    if declared > MAX_OPERATIONS:
+        raise DescriptionError(
+            "spec_too_many_operations",
+            f"The description has {declared:,} operations; the limit is {MAX_OPERATIONS:,}.",
+            pointer="/paths",
+            remedy="Split the description.",
+        )
+    title = _title(description)
+    budget = naming.budget_for(server_name or naming.server_name(title))
+    names = naming.tool_names(found, budget)
+    compiler = ToolCompiler(description, log)
+    tools = tuple(compiler.define(operation, name) for operation, name in zip(found, names, strict=True))
+    tools = _self_contained(tools, log)
+    _report_surroundings(description, tools, declared, log)
+    lines = entry.lines_of(log.pointers())
+    return Compilation(
+        title=title,
+        version=str(_info(description).get("version", "")),
+        openapi=str(description.source.get("openapi", description.source.get("swagger"))),
+        instructions=texts.shortened(texts.visible(_text(_info(description).get("description")), "/info", log), 2_000),
+        digest=_digest(entry, further),
+        tools=tools,
+        diagnostics=log.located(lines.get),
+        counts=Counts(declared, len(tools), declared - len(tools)),
+        security_schemes=declared_schemes(description),
+    )
+
+
+def _bundle(entry: Document, further: Mapping[str, bytes], limits: Limits) -> Description:
+    """Drive `references.bundle`, answering from the documents at hand."""
+    asking = references.bundle(entry)
+    try:
+        wanted = next(asking)
+        while True:
+            raw = further.get(wanted)
+            wanted = asking.send(None if raw is None else documents.parse(raw, uri=wanted, limits=limits))
+    except StopIteration as finished:
+        description: Description = finished.value
+        return description
+
+
+def _check_paths(description: Description) -> None:
+    """Refuse what has no readable `paths`; OAS 3.1 and later may leave them out (section 4.8.1)."""
+    paths = description.root.get("paths")
+    if isinstance(paths, dict) or ("paths" not in description.root and description.version in {"3.1", "3.2"}):
+        return
+    raise DescriptionError(
+        "spec_paths",
+        "`paths` is missing." if "paths" not in description.source else "`paths` is not an object.",
+        pointer="/paths",
+        remedy="Write `paths` as an object of path items.",
+    )
+
+
+def _self_contained(tools: tuple[ToolDefinition, ...], log: DiagnosticLog) -> tuple[ToolDefinition, ...]:
+    """Leave out a tool whose input schema no validator takes: one bad schema costs exactly its own operation."""
+    kept = []
+    for tool in tools:
+        problem = schemas.check(tool.input_schema)
+        if problem is None:
+            kept.append(tool)
+        else:
+            log.report("operation_schema_unusable", tool.pointer, f"The input schema cannot be used: {problem[:200]}")
+    return tuple(kept)
+
+
+def _report_surroundings(
+    description: Description, tools: tuple[ToolDefinition, ...], declared: int, log: DiagnosticLog
+) -> None:
+    """Report what concerns the description as a whole: no operations, no server, webhooks."""
+    if declared == 0:
+        log.report("description_no_operations", "/paths", "The description has no operations, so there are no tools.")
+    if isinstance(description.root.get("webhooks"), dict):
+        log.report("webhook_ignored", "/webhooks", "Webhooks are not tools.")
+    for tool in tools:
+        if not tool.servers:
+            log.report("server_missing", "", "The description names no server.")
+        elif "://" not in tool.servers[0].url and "://" not in description.uri:
+            log.report("server_relative", "/servers", f"The server URL {tool.servers[0].url[:200]!r} is relative.")
+
+
+def _info(description: Description) -> dict[str, Any]:
+    info = description.root.get("info")
+    return info if isinstance(info, dict) else {}
+
+
+def _title(description: Description) -> str:
+    return _text(_info(description).get("title"))[:200] or "Untitled API"
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _digest(entry: Document, further: Mapping[str, bytes]) -> str:
+    hashed = hashlib.sha256(entry.text.encode())
+    for uri in sorted(further):
+        hashed.update(b"\0" + uri.encode() + b"\0" + further[uri])
+    return hashed.hexdigest()
+
+
+def has_errors(diagnostics: tuple[Diagnostic, ...]) -> bool:
+    """Tell whether any operation was lost."""
+    return any(each.severity is Severity.ERROR for each in diagnostics)

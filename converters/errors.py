@@ -1,0 +1,66 @@
+"""The library's error tree.
+
+Two kinds of problem (ARCHITECTURE.md, "Two kinds of problem"): an unusable description raises `DescriptionError`;
+a construct that cannot be converted is a `Diagnostic` and costs only itself. A call whose arguments do not fit
+raises `ArgumentsError`, before any request exists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class ConverterError(Exception):
+    """Base of every error `converters` raises on purpose; the message is one sentence for a person."""
+
+    def __init__(self, message: str) -> None:
+        """Keep the sentence."""
+        super().__init__(message)
+        self.message = message
+
+
+class DescriptionError(ConverterError):
+    """The description cannot be used at all; nothing of it was converted.
+
+    `code` is stable (`spec_*` or `ref_*`), `pointer` an RFC 6901 JSON Pointer ("" is the whole document), `line`
+    the 1-based line in the document, `remedy` what to do about it.
+    """
+
+    def __init__(self, code: str, message: str, *, pointer: str = "", line: int | None = None, remedy: str = "") -> None:
+        """Keep what went wrong, where, and what to do."""
+        super().__init__(message)
+        self.code = code
+        self.pointer = pointer
+        self.line = line
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentProblem:
+    """One argument that does not fit.
+
+    `pointer` is a JSON Pointer into the arguments, `expected` says what the schema wants, `received` what came
+    (shortened), `hint` a near miss or an example, or "".
+    """
+
+    code: str
+    pointer: str
+    expected: str
+    received: str = ""
+    hint: str = ""
+
+    def sentence(self) -> str:
+        """Give the problem as one line that a model can act on."""
+        where = self.pointer or "(arguments)"
+        got = f", got {self.received}" if self.received else ""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{where}: expected {self.expected}{got}.{hint}"
+
+
+class ArgumentsError(ConverterError):
+    """The arguments do not fit the tool's input schema or cannot be put on the wire; no request was made."""
+
+    def __init__(self, problems: tuple[ArgumentProblem, ...]) -> None:
+        """Keep every problem; the message lists them all."""
+        super().__init__("\n".join(problem.sentence() for problem in problems))
+        self.problems = problems

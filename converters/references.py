@@ -1,0 +1,231 @@
+"""Documents -> one self-contained description, and the lookup of its `$ref`s.
+
+`bundle` is a generator: it yields the absolute or relative URIs it needs and is sent a `Document` for each, or None
+for "refused"; it never fetches. Referenced documents are mounted in the root under `x-documents`, and every `$ref`
+is rewritten to stay inside, so that what follows sees one document whose references are all local.
+
+prance serves as pointer walker. Its resolver is not used: it would inline schemas, and treat a `$ref` that is data
+(in an example, an enum, a default) as a reference.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+from prance.util.path import path_get
+
+from converters import pointers
+from converters.errors import ConverterError, DescriptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from converters.documents import Document
+    from converters.oas import Schema
+
+MOUNT: Final = "x-documents"
+
+_DATA: Final = frozenset({"example", "examples", "enum", "default", "const"})
+_NAMED: Final = frozenset(
+    {
+        "properties", "patternProperties", "definitions", "$defs", "dependentSchemas", "schemas", "parameters",
+        "responses", "requestBodies", "headers", "callbacks", "paths", "pathItems", "content", "encoding", "links",
+        "webhooks", "securitySchemes", "securityDefinitions", "mediaTypes",
+    }
+)  # fmt: skip
+"""Keywords whose value maps names, chosen by the author, to objects."""
+
+_MAX_CHAIN: Final = 64
+
+
+class UnresolvedReferenceError(ConverterError):
+    """A `$ref` leads nowhere; `code` is a diagnostic code and `pointer` where the `$ref` stands."""
+
+    def __init__(self, code: str, pointer: str, message: str) -> None:
+        """Keep what a diagnostic needs."""
+        super().__init__(message)
+        self.code = code
+        self.pointer = pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A description whose references are all local.
+
+    `source` is the bundled document as written, which `$ref`s and pointers mean; `root` has the OAS 3.x structure
+    (equal to `source` unless normalization changed it); `origins` maps pointers of `root` to those of `source`.
+    """
+
+    source: Mapping[str, Any]
+    root: Mapping[str, Any]
+    version: str = ""
+    uri: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def origin(self, pointer: str) -> str:
+        """Translate a pointer into `root` to the place in `source` that made it."""
+        if not self.origins:
+            return pointer
+        parts = pointers.tokens(pointer)
+        for length in range(len(parts), 0, -1):
+            prefix = pointers.from_tokens(parts[:length])
+            if prefix in self.origins:
+                return self.origins[prefix] + pointers.from_tokens(parts[length:])
+        return pointer
+
+    def resolve(self, value: Any, pointer: str) -> tuple[Any, str]:
+        """Follow `$ref`s from `value` (which stands at `pointer`) to something that is not a Reference Object.
+
+        Raises:
+            UnresolvedReferenceError: where a reference leads nowhere, outside, or round in a circle.
+
+        """
+        start = pointer
+        for _ in range(_MAX_CHAIN):
+            if not (isinstance(value, dict) and isinstance(value.get("$ref"), str)):
+                return value, pointer
+            value, pointer = self.lookup(value["$ref"], pointer)
+        raise UnresolvedReferenceError("reference_cycle", start, "The chain of references never ends at a value.")
+
+    def try_resolve(self, value: Any, pointer: str) -> Any:
+        """Follow `$ref`s as `resolve` does; None where they lead nowhere."""
+        try:
+            return self.resolve(value, pointer)[0]
+        except UnresolvedReferenceError:
+            return None
+
+    def resolve_schema(self, schema: Schema) -> Schema:
+        """Follow the `$ref`s of a schema; raises as `resolve` does."""
+        return type(schema)(*self.resolve(schema.value, schema.pointer))
+
+    def lookup(self, reference: str, at: str) -> tuple[Any, str]:
+        """Find what one reference, written at pointer `at`, points to: the value and its canonical pointer."""
+        uri, _, fragment = reference.partition("#")
+        if uri:
+            raise _outside(reference, uri, at)
+        target = pointers.from_fragment(fragment)
+        if fragment and not fragment.startswith("/"):
+            raise UnresolvedReferenceError("reference_unresolved", at, f"The anchor {reference[:200]!r} is not supported.")
+        try:
+            return path_get(self.source, pointers.tokens(target)), target
+        except (KeyError, IndexError, TypeError):
+            return self._lookup_through(target, reference, at)
+
+    def _lookup_through(self, target: str, reference: str, at: str) -> tuple[Any, str]:
+        """Walk a pointer whose way leads through other references."""
+        value, pointer = self.source, ""
+        for hop, token in enumerate(pointers.tokens(target)):
+            while isinstance(value, dict) and token not in value and isinstance(value.get("$ref"), str):
+                if hop > _MAX_CHAIN or value["$ref"] == reference:
+                    break
+                value, pointer = self.lookup(value["$ref"], pointer)
+            try:
+                value = path_get(value, (token,))
+            except (KeyError, IndexError, TypeError):
+                raise UnresolvedReferenceError(
+                    "reference_unresolved", at, f"The reference {reference[:200]!r} points at nothing."
+                ) from None
+            pointer = pointers.join(pointer, token)
+        return value, pointer
+
+
+def _outside(reference: str, uri: str, at: str) -> UnresolvedReferenceError:
+    if urlsplit(uri).scheme in {"http", "https"}:
+        return UnresolvedReferenceError(
+            "ref_remote_disabled", at, f"The reference {reference[:200]!r} leads to another host and was not fetched."
+        )
+    return UnresolvedReferenceError(
+        "reference_document_missing", at, f"The reference {reference[:200]!r} needs a document that was not uploaded."
+    )
+
+
+def bundle(entry: Document) -> Generator[str, Document | None, Description]:
+    """Make `entry` and every document it refers to one description.
+
+    Yields the URI of each further document, relative ones resolved against the document that refers to them, and
+    expects the parsed document, or None where it is not to be had.
+
+    Raises:
+        DescriptionError: `ref_file_refused`, for a reference to the file system or above the description's root.
+
+    """
+    root: dict[str, Any] = dict(entry.root)
+    mounted: dict[str, Any] = {}
+    waiting: list[tuple[Any, str, str]] = [(root, entry.uri, "")]
+    places: dict[str, str | None] = {entry.uri: ""}
+    while waiting:
+        tree, base, place = waiting.pop()
+        for holder, at in _references(tree, place):
+            reference = holder["$ref"]
+            uri, fragment = urldefrag(reference)
+            target = _resolve_uri(base, uri, pointer=at) if uri else base
+            if target not in places:
+                document = yield target
+                places[target] = None if document is None else pointers.join("", MOUNT, target)
+                if document is not None:
+                    mounted[target] = document.root
+                    waiting.append((document.root, target, places[target] or ""))
+            mount = places[target]
+            if mount is not None and (mount or uri):
+                holder["$ref"] = "#" + _quoted(mount) + _fragment_path(fragment)
+    if mounted:
+        root[MOUNT] = {**root.get(MOUNT, {}), **dict(sorted(mounted.items()))}
+    return Description(root, root, uri=entry.uri)
+
+
+def _fragment_path(fragment: str) -> str:
+    return fragment if fragment in {"", "/"} or fragment.startswith("/") else "/" + fragment
+
+
+def _quoted(pointer: str) -> str:
+    return pointer.replace("%", "%25").replace("#", "%23")
+
+
+def _resolve_uri(base: str, uri: str, *, pointer: str) -> str:
+    """Resolve a reference's URI against its document, refusing the file system and what is above the root."""
+    scheme = urlsplit(uri).scheme
+    climbs = not scheme and not urlsplit(base).scheme and _climbs(base, uri)
+    if (scheme and scheme not in {"http", "https"}) or climbs:
+        raise DescriptionError(
+            "ref_file_refused",
+            f"The reference {uri[:200]!r} leads outside of the description; such files are never opened.",
+            pointer=pointer,
+            remedy="Put the referenced document into the upload and refer to it by a relative path.",
+        )
+    if scheme or urlsplit(base).scheme:
+        return urljoin(base, uri)
+    return posixpath.normpath(posixpath.join(posixpath.dirname(base), unquote(uri)))
+
+
+def _climbs(base: str, uri: str) -> bool:
+    path = unquote(uri).replace("\\", "/")
+    if path.startswith("/"):
+        return True
+    depth = unquote(base).count("/")
+    for segment in path.split("/")[:-1]:
+        depth += -1 if segment == ".." else 0 if segment in {"", "."} else 1
+        if depth < 0:
+            return True
+    return False
+
+
+def _references(tree: Any, place: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """List every object of `tree` that is a reference, with its pointer; what is data, not schema, is left alone."""
+    seen: set[int] = set()
+    stack: list[tuple[Any, str, bool]] = [(tree, place, False)]
+    while stack:
+        node, pointer, named = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, list):
+            stack.extend((child, f"{pointer}/{index}", False) for index, child in enumerate(node) if isinstance(child, (dict, list)))
+            continue
+        if isinstance(node.get("$ref"), str):
+            yield node, pointer
+        for key, child in node.items():
+            if isinstance(child, (dict, list)) and (named or (key not in _DATA and not key.startswith("x-"))):
+                stack.append((child, f"{pointer}/{pointers.escape(key)}", not named and key in _NAMED))

@@ -1,0 +1,300 @@
+"""ToolDefinition + arguments -> RequestPlan: the request without its credentials, built once and never re-encoded.
+
+Invariant 1: a plan holds no credential. Invariant 2: no argument changes which operation, host or path prefix is
+called; each value is percent-encoded whole, and a path segment that comes out as `.` or `..` is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urljoin, urlsplit
+
+from converters import request_bodies, serialization
+from converters.errors import ArgumentProblem, ArgumentsError, ConverterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converters.oas import SecurityRequirement, Server
+    from converters.tool_definitions import BodyBinding, ParameterBinding, ToolDefinition
+
+_EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
+_VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
+_HEADER_BREAKING: Final = re.compile("[\r\n\0]")
+# Controls, line and paragraph separators, and direction overrides have no place in a path.
+_PATH_BREAKING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SAFE_VARIABLE: Final = re.compile(r"[A-Za-z0-9._~:/%-]*")
+
+
+class ServerUnknownError(ConverterError):
+    """The description does not say (usably) where the API is, and no base URL was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of a request and the place in the description that made it."""
+
+    part: str
+    name: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPlan:
+    """One HTTP request, complete but for credentials.
+
+    `url` is absolute and fully encoded; `security` lists the alternatives of credentials that the operation accepts.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
+    security: tuple[SecurityRequirement, ...]
+    pieces: tuple[Piece, ...] = field(default=(), compare=False)
+
+
+def base_url(
+    servers: tuple[Server, ...], *, override: str | None, variables: Mapping[str, str], document_url: str | None
+) -> str:
+    """Choose where requests go: the override, else the first server with its variables filled in.
+
+    An override replaces the server's URL whole, its own path prefix kept; operation paths are appended to it.
+
+    Raises:
+        ServerUnknownError: with a sentence that says what to set.
+
+    """
+    if override:
+        return _checked(override)
+    if not servers:
+        raise ServerUnknownError("The description names no server; set `base_url` for this server.")
+    url = _VARIABLE.sub(lambda match: _variable(match.group(1), servers[0], variables), servers[0].url)
+    if "://" not in url:
+        if not document_url or "://" not in document_url:
+            raise ServerUnknownError(f"The server URL {url[:200]!r} is relative; set `base_url` for this server.")
+        url = urljoin(document_url, url)
+    return _checked(url)
+
+
+def _variable(name: str, server: Server, variables: Mapping[str, str]) -> str:
+    declared = server.variables.get(name)
+    value = variables.get(name, declared.default if declared else "")
+    if declared and declared.enum and value not in declared.enum:
+        raise ServerUnknownError(f"The server variable {name!r} must be one of {', '.join(declared.enum)}.")
+    if not _SAFE_VARIABLE.fullmatch(value) or ".." in value.split("/"):
+        raise ServerUnknownError(f"The server variable {name!r} has a value that cannot stand in a URL.")
+    return value
+
+
+def check_base_url(url: str) -> str:
+    """Give a base URL in the form that is used: absolute http(s), no credentials, query or fragment, no end slash.
+
+    Raises:
+        ServerUnknownError: with a sentence, for anything else.
+
+    """
+    return _checked(url)
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ServerUnknownError(f"The base URL {url[:200]!r} is not a URL.") from None
+    problem = ""
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        problem = "must be an absolute http or https URL"
+    elif parts.username is not None or parts.password is not None:
+        problem = "must not hold a user name or password"
+    elif re.search(r"[\s\\\x00-\x1f\x7f]", url):
+        problem = "holds white space, a backslash or control characters"
+    elif parts.query or parts.fragment or "?" in url or "#" in url:
+        problem = "must not have a query or fragment"
+    elif port == 0:
+        problem = "has an unusable port"
+    if problem:
+        raise ServerUnknownError(f"The base URL {url[:200]!r} {problem}.")
+    return url.rstrip("/")
+
+
+def plan(definition: ToolDefinition, arguments: Mapping[str, Any], *, base: str) -> RequestPlan:
+    """Build the request of one call; `arguments` fit the input schema, `base` comes from `base_url`.
+
+    Raises:
+        ArgumentsError: when a value cannot be put where the operation wants it.
+
+    """
+    problems: list[ArgumentProblem] = []
+    pieces: list[Piece] = []
+    given: dict[str, list[tuple[ParameterBinding, Any]]] = {"path": [], "query": [], "header": [], "cookie": []}
+    for binding in definition.parameters:
+        if binding.argument in arguments:
+            given[_place(binding.location)].append((binding, arguments[binding.argument]))
+            pieces.append(Piece(binding.location, binding.name, binding.pointer))
+    path, static_query = _path(definition.path, given["path"], problems)
+    query = "&".join(filter(None, [static_query, *_query(given["query"])]))
+    headers = _headers(definition, given["header"], given["cookie"], problems)
+    body, content_type = _body(definition.body, arguments, pieces, problems)
+    if problems:
+        raise ArgumentsError(tuple(problems))
+    if content_type:
+        headers.append(("Content-Type", content_type))
+    return RequestPlan(
+        method=definition.method,
+        url=f"{base}{path}{'?' if query else ''}{query}",
+        headers=tuple(headers),
+        body=body,
+        security=definition.security,
+        pieces=tuple(pieces),
+    )
+
+
+def _place(location: str) -> str:
+    return "query" if location == "querystring" else location
+
+
+# --- path
+
+
+def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: list[ArgumentProblem]) -> tuple[str, str]:
+    """Expand the path template; gives the path and the query that the template itself holds."""
+    template, _, static_query = template.partition("#")[0].partition("?")
+    values = {binding.name: (binding, value) for binding, value in given}
+
+    def expand(match: re.Match[str]) -> str:
+        expression = match.group(1)
+        binding, value = values[expression.strip("+*")]
+        reserved = binding.allow_reserved or expression.startswith("+")
+        written = serialization.path_segment(
+            binding.name, value, binding.style, explode=binding.explode, allow_reserved=reserved
+        )
+        if not written or _PATH_BREAKING.search(serialization.scalar(value)):
+            problems.append(_path_problem(binding, value))
+        return written
+
+    path = _EXPRESSION.sub(expand, template)
+    static_query = _EXPRESSION.sub(expand, static_query)
+    if any(unquote(segment) in {".", ".."} for segment in path.split("/")):
+        problems.extend(_path_problem(binding, value) for binding, value in given)
+    return path, static_query
+
+
+def _path_problem(binding: ParameterBinding, value: Any) -> ArgumentProblem:
+    return ArgumentProblem(
+        code="arg_path_segment",
+        pointer=f"/{binding.argument}",
+        expected="a value that stays one path segment (not empty, '.', '..' or with control characters)",
+        received=repr(value)[:80],
+    )
+
+
+# --- query, headers
+
+
+def _query(given: list[tuple[ParameterBinding, Any]]) -> list[str]:
+    pairs: list[str] = []
+    for binding, value in given:
+        if binding.location == "querystring":
+            pairs.append(_query_string(binding, value))
+        elif binding.content_type:
+            pairs.append(f"{serialization.encode(binding.name)}={serialization.encode(_content(binding, value))}")
+        elif value is not None or binding.required:
+            pairs += serialization.query_pairs(
+                binding.name, value, binding.style, explode=binding.explode, allow_reserved=binding.allow_reserved
+            )
+    return pairs
+
+
+def _query_string(binding: ParameterBinding, value: Any) -> str:
+    """Write the whole query string from one value (OAS 3.2, `in: querystring`)."""
+    if binding.content_type and "json" in binding.content_type:
+        return serialization.encode(serialization.to_json(value))
+    if isinstance(value, dict):
+        return "&".join(
+            pair for name, each in value.items() for pair in serialization.form_pairs(name, each, None, explode=None)
+        )
+    return serialization.encode(serialization.scalar(value), allow_reserved=True)
+
+
+def _content(binding: ParameterBinding, value: Any) -> str:
+    """Write a parameter with `content`: in its media type, JSON unless that is a text type."""
+    is_text = (binding.content_type or "").startswith("text/")
+    return serialization.scalar(value) if is_text else serialization.to_json(value)
+
+
+def _headers(
+    definition: ToolDefinition,
+    given: list[tuple[ParameterBinding, Any]],
+    cookies: list[tuple[ParameterBinding, Any]],
+    problems: list[ArgumentProblem],
+) -> list[tuple[str, str]]:
+    headers = [("Accept", ", ".join([*definition.accept, "*/*;q=0.1"]) if definition.accept else "*/*")]
+    for binding, value in given:
+        if binding.content_type:
+            written = _content(binding, value)
+        else:
+            written = serialization.header_value(value, binding.style, explode=binding.explode)
+        _check_header(binding, written, problems)
+        headers.append((binding.name, written))
+    pairs: list[str] = []
+    for binding, value in cookies:
+        if binding.content_type:
+            pairs.append(f"{binding.name}={serialization.encode(_content(binding, value))}")
+        else:
+            pairs += serialization.cookie_pairs(binding.name, value, binding.style, explode=binding.explode)
+        _check_header(binding, "".join(pairs), problems)
+    if pairs:
+        headers.append(("Cookie", "; ".join(pairs)))
+    return headers
+
+
+_MAX_HEADER: Final = 16 * 1024
+
+
+def _check_header(binding: ParameterBinding, written: str, problems: list[ArgumentProblem]) -> None:
+    if _HEADER_BREAKING.search(written) or written != written.strip() or len(written) > _MAX_HEADER:
+        problems.append(
+            ArgumentProblem(
+                code="arg_header_value",
+                pointer=f"/{binding.argument}",
+                expected=f"a header value of one line, without space at its ends, within {_MAX_HEADER:,} characters",
+                received=repr(written)[:80],
+            )
+        )
+
+
+# --- body
+
+
+def _body(
+    binding: BodyBinding | None, arguments: Mapping[str, Any], pieces: list[Piece], problems: list[ArgumentProblem]
+) -> tuple[bytes | None, str]:
+    if binding is None:
+        return None, ""
+    if binding.whole is not None:
+        if binding.whole not in arguments:
+            return None, ""
+        pieces.append(Piece("body", "", binding.pointer))
+        return request_bodies.encode(binding, arguments[binding.whole])
+    value = {}
+    for each in binding.properties:
+        if each.argument in arguments:
+            value[each.name] = arguments[each.argument]
+            pieces.append(Piece("body", each.name, each.pointer))
+    if not value and not binding.required:
+        return None, ""
+    by_name = {each.name: each.argument for each in binding.properties}
+    problems.extend(
+        ArgumentProblem(
+            code="arg_required",
+            pointer=f"/{by_name[name]}",
+            expected="a value, because other properties of the request body are given",
+        )
+        for name in binding.required_properties
+        if name not in value
+    )
+    return request_bodies.encode(binding, value)

@@ -1,0 +1,436 @@
+"""Schema Object -> JSON Schema 2020-12, with `$defs` kept so that recursion and sharing stay what they are.
+
+One `SchemaCompiler` serves one description and one direction: `input` leaves out `readOnly` properties, `output`
+leaves out `writeOnly` ones. A referenced schema is translated once, whatever number of tools uses it; `closure` gives
+a tool exactly the definitions it needs. The dialects differ in tables, not in branches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import jsonschema_rs
+
+from converters import pointers, texts
+from converters.oas import Schema
+from converters.references import UnresolvedReferenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from converters.diagnostics import DiagnosticLog
+    from converters.references import Description
+
+Direction = Literal["input", "output"]
+JsonSchema = dict[str, Any] | bool
+
+TYPES: Final = ("null", "boolean", "object", "array", "number", "string", "integer")
+# Types that real documents write and that mean a JSON Schema type.
+_TYPE_SYNONYMS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("int", "int32", "int64", "long", "short", "byte"), "integer"),
+    **dict.fromkeys(("float", "double", "decimal", "numeric"), "number"),
+    **dict.fromkeys(("bool",), "boolean"),
+    **dict.fromkeys(("str", "text", "date", "datetime", "date-time", "uuid", "uri", "url", "char", "file"), "string"),
+    **dict.fromkeys(("list", "arr"), "array"),
+    **dict.fromkeys(("dict", "map", "hash", "json"), "object"),
+}
+_INTEGER_BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+}
+_HIDDEN: Final[Mapping[Direction, str]] = {"input": "readOnly", "output": "writeOnly"}
+
+_NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_COMPONENT: Final = re.compile(r"/(?:components/schemas|definitions)/([^/]+)")
+_EXAMPLE_BUDGET: Final = 400
+
+
+class SchemaCompiler:
+    """Translates the schemas of one description in one direction."""
+
+    def __init__(self, description: Description, direction: Direction, log: DiagnosticLog) -> None:
+        """Start without definitions."""
+        self.definitions: dict[str, JsonSchema] = {}
+        self._description = description
+        self._direction = direction
+        self._hidden = _HIDDEN[direction]
+        self._log = log
+        self._uses: dict[str, set[str]] = {}
+        self._names: dict[str, str] = {}
+        self._waiting: list[tuple[str, Any, str]] = []
+        self._used: set[str] = set()
+
+    # --- what callers use
+
+    def compile(self, schema: Schema) -> tuple[JsonSchema, frozenset[str]]:
+        """Translate one schema; gives it and the names of the definitions it refers to directly."""
+        self._used = set()
+        translated = self._schema(schema.value, schema.pointer)
+        used = frozenset(self._used)
+        self._finish()
+        return translated, used
+
+    def closure(self, names: Iterable[str]) -> dict[str, JsonSchema]:
+        """Give the definitions that `names` need, directly or not, sorted by name."""
+        needed: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in needed:
+                needed.add(name)
+                waiting.extend(self._uses[name])
+        return {name: self.definitions[name] for name in sorted(needed)}
+
+    def nearest_first(self, names: Iterable[str]) -> list[str]:
+        """List the closure of `names` by distance from them, nearest first, names in order within a distance."""
+        ordered: list[str] = []
+        level = sorted(set(names))
+        seen = set(level)
+        while level:
+            ordered += level
+            below = {used for name in level for used in self._uses[name]} - seen
+            seen |= below
+            level = sorted(below)
+        return ordered
+
+    def is_hidden(self, schema: Schema) -> bool:
+        """Tell whether a property is left out in this direction (`readOnly` or `writeOnly`, also behind a `$ref`)."""
+        value: Any = schema.value
+        if not isinstance(value, dict):
+            return False
+        if value.get(self._hidden) is True:
+            return True
+        if "$ref" in value:
+            target = self._description.try_resolve(value, schema.pointer)
+            return isinstance(target, dict) and target.get(self._hidden) is True
+        branches = value.get("allOf")
+        if isinstance(branches, list) and len(branches) == 1:
+            return self.is_hidden(Schema(branches[0], pointers.join(schema.pointer, "allOf", 0)))
+        return False
+
+    # --- definitions
+
+    def _finish(self) -> None:
+        """Translate referenced schemas until no new reference turns up."""
+        while self._waiting:
+            name, value, pointer = self._waiting.pop()
+            self._used = set()
+            self.definitions[name] = self._schema(value, pointer)
+            self._uses[name] = self._used
+
+    def _reference(self, reference: str, pointer: str) -> JsonSchema:
+        try:
+            value, target = self._description.lookup(reference, pointer)
+        except UnresolvedReferenceError as error:
+            self._log.report(error.code, error.pointer, error.message)
+            return {}
+        name = self._names.get(target)
+        if name is None:
+            name = self._names[target] = _definition_name(target)
+            self._waiting.append((name, value, target))
+        self._used.add(name)
+        return {"$ref": f"#/$defs/{pointers.escape(name)}"}
+
+    # --- one schema
+
+    def _schema(self, value: Any, pointer: str) -> JsonSchema:
+        if isinstance(value, bool):
+            return value
+        if not isinstance(value, dict):
+            self._log.report("schema_invalid", pointer, "The schema is neither an object nor a boolean.")
+            return {}
+        translated: dict[str, Any] = {}
+        reference = value.get("$ref")
+        if isinstance(reference, str):
+            target = self._reference(reference, pointer)
+            if isinstance(target, dict):
+                translated.update(target)
+        annotations_only = isinstance(reference, str) and self._description.version in {"2.0", "3.0"}
+        for keyword, argument in value.items():
+            translate = _KEYWORDS.get(keyword)
+            if translate is None or (annotations_only and keyword not in _SIBLINGS):
+                continue
+            translate(self, translated, keyword, argument, pointer)
+        return self._completed(translated, value, pointer)
+
+    def _completed(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> dict[str, Any]:
+        """Apply what depends on several keywords: types, bounds, `nullable`, `required` against `properties`."""
+        if value.get("type") == "file":
+            translated["contentEncoding"] = "base64"
+        _complete_array(translated)
+        _complete_bounds(translated, value)
+        self._complete_object(translated, value, pointer)
+        if value.get("nullable") is True or value.get("x-nullable") is True:
+            return _nullable(translated)
+        return translated
+
+    def _complete_object(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> None:
+        if isinstance(translated.get("required"), list) and isinstance(value.get("properties"), dict):
+            hidden = set(value["properties"]) - set(translated.get("properties", {}))
+            translated["required"] = [name for name in translated["required"] if name not in hidden]
+        if not translated.get("required", True):
+            del translated["required"]
+        if "properties" in translated and "type" not in translated and self._description.version in {"2.0", "3.0"}:
+            combined = {"allOf", "anyOf", "oneOf", "not", "$ref", "enum"} & translated.keys()
+            if not combined:
+                translated["type"] = "object"
+
+    # --- keywords; each puts what it makes of (keyword, argument) into `into`
+
+    def _copy(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
+        into[keyword] = argument
+
+    def _text(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if isinstance(argument, str) and argument.strip():
+            into[keyword] = texts.visible(argument, pointers.join(pointer, keyword), self._log)
+
+    def _true(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
+        if argument is True:
+            into[keyword] = True
+
+    def _number(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        number = _as_number(argument)
+        if number is None or (keyword == "multipleOf" and number <= 0):
+            self._invalid(keyword, argument, pointer)
+        else:
+            into[keyword] = number
+
+    def _exclusive(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if not isinstance(argument, bool):
+            self._number(into, keyword, argument, pointer)
+
+    def _count(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        number = _as_number(argument)
+        if number is None or number < 0 or number != int(number):
+            self._invalid(keyword, argument, pointer)
+        elif number or keyword.startswith("max"):
+            into[keyword] = int(number)
+
+    def _pattern(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if isinstance(argument, str) and is_pattern(argument):
+            into[keyword] = argument
+        else:
+            self._log.report(
+                "schema_pattern_dropped", pointers.join(pointer, keyword), f"The pattern {str(argument)[:80]!r} is not valid."
+            )
+
+    def _type(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        names = argument if isinstance(argument, list) else [argument]
+        known: list[str] = []
+        for name in names:
+            lowered = name.lower() if isinstance(name, str) else name
+            kind = lowered if lowered in TYPES else _TYPE_SYNONYMS.get(lowered) if isinstance(lowered, str) else None
+            if kind != name and (name, kind) != ("file", "string"):
+                self._log.report("schema_type_corrected", pointers.join(pointer, keyword), f"{name!r} is not a type.")
+            if kind is None:
+                return
+            if kind not in known:
+                known.append(kind)
+        if known:
+            into["type"] = known[0] if len(known) == 1 else known
+
+    def _enum(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if not isinstance(argument, list) or not argument:
+            self._invalid(keyword, argument, pointer)
+            return
+        unique: list[Any] = []
+        seen: set[str] = set()
+        for value in argument:
+            mark = f"{type(value).__name__}:{value!r}"
+            if mark not in seen:
+                seen.add(mark)
+                unique.append(value)
+        into[keyword] = unique
+
+    def _required(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if isinstance(argument, list):
+            into[keyword] = list(dict.fromkeys(name for name in argument if isinstance(name, str)))
+        else:
+            self._invalid(keyword, argument, pointer)
+
+    def _properties(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if not isinstance(argument, dict):
+            self._invalid(keyword, argument, pointer)
+            return
+        at = pointers.join(pointer, keyword)
+        properties = {}
+        for name, value in argument.items():
+            here = f"{at}/{pointers.escape(name)}"
+            if not self.is_hidden(Schema(value, here)):
+                properties[name] = self._schema(value, here)
+        into[keyword] = properties
+
+    def _one(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if keyword == "items" and isinstance(argument, list):
+            self._several(into, "prefixItems", argument, pointer)
+            return
+        into[keyword] = self._schema(argument, pointers.join(pointer, keyword))
+
+    def _several(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if not isinstance(argument, list) or not argument:
+            self._invalid(keyword, argument, pointer)
+            return
+        at = pointers.join(pointer, keyword)
+        into[keyword] = [self._schema(value, f"{at}/{index}") for index, value in enumerate(argument)]
+
+    def _named(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if not isinstance(argument, dict):
+            self._invalid(keyword, argument, pointer)
+            return
+        at = pointers.join(pointer, keyword)
+        into[keyword] = {
+            name: self._schema(value, f"{at}/{pointers.escape(name)}")
+            for name, value in argument.items()
+            if keyword != "patternProperties" or self._usable_pattern(name, at)
+        }
+
+    def _usable_pattern(self, pattern: str, pointer: str) -> bool:
+        usable = is_pattern(pattern)
+        if not usable:
+            self._log.report("schema_pattern_dropped", pointer, f"The pattern {pattern[:80]!r} is not valid.")
+        return usable
+
+    def _dependencies(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        if isinstance(argument, dict) and all(_is_texts(names) for names in argument.values()):
+            into[keyword] = argument
+        else:
+            self._invalid(keyword, argument, pointer)
+
+    def _example(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
+        examples = list(argument.values()) if isinstance(argument, dict) and keyword == "examples" else argument
+        values = examples if keyword == "examples" and isinstance(examples, list) else [argument]
+        if values and len(str(values[0])) <= _EXAMPLE_BUDGET:
+            into.setdefault("examples", values[:1])
+
+    def _discriminator(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
+        self._log.report(
+            "schema_discriminator_dropped", pointers.join(pointer, keyword), "JSON Schema has no discriminator."
+        )
+
+    def _unsupported(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
+        self._log.report(
+            "schema_keyword_unsupported", pointers.join(pointer, keyword), f"The keyword `{keyword}` was left out."
+        )
+
+    def _invalid(self, keyword: str, argument: Any, pointer: str) -> None:
+        self._log.report(
+            "schema_keyword_invalid", pointers.join(pointer, keyword), f"`{keyword}` cannot be {str(argument)[:80]!r}."
+        )
+
+
+_C = SchemaCompiler
+_KEYWORDS: Final[Mapping[str, Callable[[SchemaCompiler, dict[str, Any], str, Any, str], None]]] = {
+    **dict.fromkeys(("title", "description", "format", "contentEncoding", "contentMediaType", "$comment"), _C._text),  # noqa: SLF001 - a table of this class's methods
+    **dict.fromkeys(("default", "const"), _C._copy),  # noqa: SLF001
+    **dict.fromkeys(("deprecated", "readOnly", "writeOnly", "uniqueItems"), _C._true),  # noqa: SLF001
+    **dict.fromkeys(("maximum", "minimum", "multipleOf"), _C._number),  # noqa: SLF001
+    **dict.fromkeys(("exclusiveMaximum", "exclusiveMinimum"), _C._exclusive),  # noqa: SLF001
+    **dict.fromkeys(
+        ("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties", "maxContains", "minContains"),
+        _C._count,  # noqa: SLF001
+    ),
+    **dict.fromkeys(
+        (
+            "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
+            "unevaluatedProperties", "unevaluatedItems", "contentSchema",
+        ),
+        _C._one,  # noqa: SLF001
+    ),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _C._several),  # noqa: SLF001
+    **dict.fromkeys(("patternProperties", "dependentSchemas"), _C._named),  # noqa: SLF001
+    **dict.fromkeys(("example", "examples"), _C._example),  # noqa: SLF001
+    **dict.fromkeys(("$dynamicRef", "$recursiveRef", "$id"), _C._unsupported),  # noqa: SLF001
+    "properties": _C._properties,  # noqa: SLF001
+    "type": _C._type,  # noqa: SLF001
+    "pattern": _C._pattern,  # noqa: SLF001
+    "enum": _C._enum,  # noqa: SLF001
+    "required": _C._required,  # noqa: SLF001
+    "dependentRequired": _C._dependencies,  # noqa: SLF001
+    "discriminator": _C._discriminator,  # noqa: SLF001
+}  # fmt: skip
+"""How each keyword is translated; what is not listed (`xml`, `externalDocs`, extensions) is no JSON Schema keyword."""
+
+_SIBLINGS: Final = frozenset({"title", "description", "default", "deprecated", "readOnly", "writeOnly", "example"})
+"""Siblings of `$ref` that are kept where the version says that siblings are ignored: they only annotate."""
+
+
+def _definition_name(pointer: str) -> str:
+    """Name a definition after its component; other places get their last word and a hash of the pointer."""
+    component = _COMPONENT.fullmatch(pointer)
+    parts = pointers.tokens(pointer)
+    name = parts[-1] if parts else "description"
+    if component and _PLAIN_NAME.fullmatch(name):
+        return name
+    digest = hashlib.sha256(pointer.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{_NAME.sub('_', name).strip('_')[:60] or 'schema'}-{digest}"
+
+
+def _complete_array(translated: dict[str, Any]) -> None:
+    if "prefixItems" in translated and translated.get("items") == {}:
+        del translated["items"]
+
+
+def _complete_bounds(translated: dict[str, Any], value: dict[str, Any]) -> None:
+    """Turn boolean exclusive bounds (before 3.1) into numeric ones, and integer formats into bounds."""
+    for keyword, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if value.get(exclusive) is True and keyword in translated:
+            translated[exclusive] = translated.pop(keyword)
+    bounds = _INTEGER_BOUNDS.get(translated.get("format", ""))
+    if bounds and translated.get("type") in ("integer", ["integer", "null"]) and "enum" not in translated:
+        if not {"minimum", "exclusiveMinimum"} & translated.keys():
+            translated["minimum"] = bounds[0]
+        if not {"maximum", "exclusiveMaximum"} & translated.keys():
+            translated["maximum"] = bounds[1]
+
+
+def _nullable(translated: dict[str, Any]) -> dict[str, Any]:
+    """Admit null where OAS 3.0's `nullable: true` (or 2.0's `x-nullable`) does."""
+    kind = translated.get("type")
+    if isinstance(kind, str):
+        return {**translated, "type": [kind, "null"]}
+    if isinstance(kind, list):
+        return {**translated, "type": [*kind, *({"null"} - set(kind))]}
+    if {"$ref", "allOf", "anyOf", "oneOf"} & translated.keys():
+        notes = {key: translated[key] for key in ("title", "description", "deprecated", "default") if key in translated}
+        rest = {key: entry for key, entry in translated.items() if key not in notes}
+        return {**notes, "anyOf": [rest, {"type": "null"}]}
+    return translated
+
+
+def _as_number(value: Any) -> int | float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number.is_integer() else number if number == number else None  # noqa: PLR0124 - NaN
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+@lru_cache(maxsize=4096)
+def is_pattern(pattern: str) -> bool:
+    """Tell whether the validator accepts a pattern (ECMA-262, as JSON Schema 2020-12 section 6.3.3 recommends)."""
+    try:
+        jsonschema_rs.Draft202012Validator({"pattern": pattern}, offline=True)
+    except (jsonschema_rs.ValidationError, ValueError):
+        return False
+    return True
+
+
+def check(schema: Mapping[str, Any]) -> str | None:
+    """Say why `schema` is not a self-contained JSON Schema 2020-12; None if it is."""
+    try:
+        jsonschema_rs.Draft202012Validator(dict(schema), offline=True)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        return str(error).splitlines()[0]
+    return None

@@ -1,0 +1,171 @@
+"""Parameter values -> text on the wire: the seven styles (OAS 3.1 section 4.8.12.3, RFC 6570), every `explode`.
+
+Everything is percent-encoded here, once; what comes out is put into the request as it is. An undefined value (an empty
+list or object, or null inside one) writes nothing, as RFC 6570 section 2.3 says.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, quote_plus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# `allowReserved` leaves RFC 3986 reserved characters as they are, but for those that would end the value: they delimit
+# the query or its pairs (OAS 3.1.1 section 4.8.12.3).
+_RESERVED: Final = ":/?@!$'()*,;="
+_DELIMITERS: Final = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
+# Outside of the query, Swagger 2.0's `ssv`, `tsv` and `pipes`; nothing is percent-encoded in a header.
+_RAW_DELIMITERS: Final = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
+
+
+def scalar(value: Any) -> str:
+    """Write one value as text: texts as they are, numbers and booleans as JSON, anything nested as JSON text."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else to_json(value)
+
+
+def to_json(value: Any) -> str:
+    """Write JSON (RFC 8259), compact, with every digit of a `Decimal`."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except TypeError:
+        return _exact_json(value)
+
+
+def _exact_json(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{to_json(str(key))}:{_exact_json(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_exact_json, value)) + "]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def encode(text: str, *, allow_reserved: bool = False) -> str:
+    """Percent-encode a value (RFC 3986 section 2); unreserved characters stay."""
+    return quote(text, safe=_RESERVED if allow_reserved else "")
+
+
+def _entries(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    return ((key, each) for key, each in value.items() if each is not None)
+
+
+def _items(value: list[Any]) -> Iterator[Any]:
+    return (each for each in value if each is not None)
+
+
+# --- path
+
+
+def path_segment(name: str, value: Any, style: str, *, explode: bool, allow_reserved: bool = False) -> str:
+    """Write a path parameter with style simple, label, matrix or one of the delimited ones."""
+
+    def written(each: Any) -> str:
+        return encode(scalar(each), allow_reserved=allow_reserved)
+
+    if style == "matrix":
+        return _matrix(encode(name), value, written, explode=explode)
+    prefix, joint = {"label": (".", "." if explode else ",")}.get(style, ("", _DELIMITERS.get(style, ",")))
+    return prefix + _joined(value, written, joint, explode=explode)
+
+
+def _joined(value: Any, written: Callable[[Any], str], joint: str, *, explode: bool) -> str:
+    if isinstance(value, list):
+        return joint.join(written(each) for each in _items(value))
+    if isinstance(value, dict):
+        link = "=" if explode else joint
+        return joint.join(f"{written(key)}{link}{written(each)}" for key, each in _entries(value))
+    return written(value)
+
+
+def _matrix(name: str, value: Any, written: Callable[[Any], str], *, explode: bool) -> str:
+    if isinstance(value, list) and explode:
+        return "".join(f";{name}={written(each)}" for each in _items(value))
+    if isinstance(value, dict) and explode:
+        return "".join(f";{written(key)}={written(each)}" for key, each in _entries(value))
+    text = _joined(value, written, ",", explode=False)
+    return f";{name}={text}" if text else f";{name}"
+
+
+# --- query
+
+
+def query_pairs(name: str, value: Any, style: str, *, explode: bool, allow_reserved: bool = False) -> list[str]:
+    """Write a query parameter as `name=value` pairs, percent-encoded, to be joined by `&`."""
+
+    def written(each: Any) -> str:
+        return encode(scalar(each), allow_reserved=allow_reserved)
+
+    key = encode(name)
+    if style == "deepObject":
+        return [f"{encode(path)}={written(each)}" for path, each in _deep(name, value)]
+    if isinstance(value, list):
+        if explode:
+            return [f"{key}={written(each)}" for each in _items(value)]
+        joined = _DELIMITERS.get(style, ",").join(written(each) for each in _items(value))
+        return [f"{key}={joined}"] if value else []
+    if isinstance(value, dict):
+        if explode:
+            return [f"{encode(entry)}={written(each)}" for entry, each in _entries(value)]
+        joint = _DELIMITERS.get(style, ",")
+        joined = joint.join(f"{encode(entry)}{joint}{written(each)}" for entry, each in _entries(value))
+        return [f"{key}={joined}"] if value else []
+    return [f"{key}={written(value)}"]
+
+
+def _deep(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Write `deepObject` as bracketed paths; nesting and lists (by index) go beyond the specification, as servers do."""
+    if isinstance(value, dict):
+        for entry, each in _entries(value):
+            yield from _deep(f"{path}[{entry}]", each)
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _deep(f"{path}[{index}]", each)
+    else:
+        yield path, value
+
+
+# --- header and cookie
+
+
+def header_value(value: Any, style: str, *, explode: bool) -> str:
+    """Write a header parameter with style simple; header values are not percent-encoded (RFC 9110 section 5.5)."""
+    return _joined(value, scalar, _RAW_DELIMITERS.get(style, ","), explode=explode)
+
+
+def cookie_pairs(name: str, value: Any, style: str, *, explode: bool) -> list[str]:
+    """Write a cookie parameter as `name=value` pairs, to be joined by `; `.
+
+    Style `cookie` (OAS 3.2) leaves values as they are; `form` percent-encodes them.
+    """
+
+    def written(each: Any) -> str:
+        return scalar(each) if style == "cookie" else encode(scalar(each))
+
+    if isinstance(value, list) and explode:
+        return [f"{name}={written(each)}" for each in _items(value)]
+    if isinstance(value, dict) and explode:
+        return [f"{key}={written(each)}" for key, each in _entries(value)]
+    return [f"{name}={_joined(value, written, ',', explode=False)}"]
+
+
+# --- forms
+
+
+def form_pairs(name: str, value: Any, style: str | None, *, explode: bool | None, allow_reserved: bool = False) -> list[str]:
+    """Write one property of a form body as pairs (OAS 3.1 section 4.8.15.1.2, application/x-www-form-urlencoded).
+
+    Without an explicit style a list repeats its name and an object is JSON, the default content type of objects.
+    """
+    if style is None and explode is None and not allow_reserved:
+        values = list(_items(value)) if isinstance(value, list) else [value]
+        return [f"{quote_plus(name)}={quote_plus(scalar(each))}" for each in values]
+    chosen = style or "form"
+    exploded = explode if explode is not None else chosen in {"form", "deepObject"}
+    return query_pairs(name, value, chosen, explode=exploded, allow_reserved=allow_reserved)

@@ -1,0 +1,141 @@
+"""A tool as it is stored and served: what clients see, and how its arguments become a request.
+
+A definition is a value: it goes to JSON and back (`to_json`, `from_json`) without loss, holds no credential, and is
+all the gateway needs; the description is not read again after compiling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from converters.oas import Encoding, SecurityRequirement, Server, ServerVariable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BodyKind = Literal["json", "form", "multipart", "text", "binary"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterBinding:
+    """Which argument fills which parameter, and how it is written (OAS 3.1 section 4.8.12)."""
+
+    argument: str
+    name: str
+    location: str
+    style: str
+    explode: bool
+    required: bool = False
+    allow_reserved: bool = False
+    content_type: str | None = None
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyBinding:
+    """Which argument fills which property of a flattened body; `is_file` makes it a file part or raw bytes."""
+
+    argument: str
+    name: str
+    is_file: bool = False
+    encoding: Encoding | None = None
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyBinding:
+    """How the request body is made.
+
+    With `whole` the argument of that name is the body; without it `properties` are assembled to an object.
+    `required_properties` must be there whenever any property is.
+    """
+
+    media_type: str
+    kind: BodyKind
+    required: bool
+    whole: str | None = None
+    properties: tuple[PropertyBinding, ...] = ()
+    required_properties: tuple[str, ...] = ()
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """One operation as a tool; `input_schema` and `output_schema` are self-contained JSON Schema 2020-12."""
+
+    name: str
+    operation_key: str
+    method: str
+    path: str
+    pointer: str
+    description: str
+    input_schema: Mapping[str, Any]
+    title: str = ""
+    output_schema: Mapping[str, Any] | None = None
+    annotations: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    deprecated: bool = False
+    enabled: bool = True
+    parameters: tuple[ParameterBinding, ...] = ()
+    body: BodyBinding | None = None
+    accept: tuple[str, ...] = ()
+    servers: tuple[Server, ...] = ()
+    security: tuple[SecurityRequirement, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the definition as JSON values; schemas are shared with the definition, not copied."""
+        stored = {each.name: getattr(self, each.name) for each in fields(self)}
+        for name in ("parameters", "servers", "security"):
+            stored[name] = [asdict(value) for value in stored[name]]
+        stored["body"] = None if self.body is None else asdict(self.body)
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> ToolDefinition:
+        """Rebuild a definition from what `to_json` gave."""
+        body = stored["body"]
+        return cls(
+            **{
+                **stored,
+                "tags": tuple(stored["tags"]),
+                "accept": tuple(stored["accept"]),
+                "parameters": tuple(ParameterBinding(**each) for each in stored["parameters"]),
+                "body": None if body is None else _body_from_json(body),
+                "servers": tuple(_server_from_json(each) for each in stored["servers"]),
+                "security": tuple(
+                    SecurityRequirement(tuple((name, tuple(scopes)) for name, scopes in each["schemes"]))
+                    for each in stored["security"]
+                ),
+            }
+        )
+
+    def to_tool(self) -> dict[str, Any]:
+        """Give the MCP Tool object (2025-11-25 section "Tools", Data Types), newest form."""
+        tool: dict[str, Any] = {"name": self.name}
+        if self.title:
+            tool["title"] = self.title
+        tool["description"] = self.description
+        tool["inputSchema"] = self.input_schema
+        if self.output_schema is not None:
+            tool["outputSchema"] = self.output_schema
+        tool["annotations"] = self.annotations
+        if self.tags:
+            tool["_meta"] = {"causeway/tags": list(self.tags)}
+        return tool
+
+
+def _body_from_json(stored: Mapping[str, Any]) -> BodyBinding:
+    properties = tuple(
+        PropertyBinding(**{**each, "encoding": Encoding(**each["encoding"]) if each["encoding"] else None})
+        for each in stored["properties"]
+    )
+    required = tuple(stored["required_properties"])
+    return BodyBinding(**{**stored, "properties": properties, "required_properties": required})
+
+
+def _server_from_json(stored: Mapping[str, Any]) -> Server:
+    variables = {
+        name: ServerVariable(value["default"], tuple(value["enum"])) for name, value in stored["variables"].items()
+    }
+    return Server(stored["url"], variables)
