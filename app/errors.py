@@ -21,3 +21,51 @@ class CausewayError(Exception):
         """Keep the sentence that is shown to the user."""
         super().__init__(message)
         self.message = message
+
+
+class UpstreamError(CausewayError):
+    """The API behind a tool gave no usable answer; its sentence is fit for the caller and holds no URL query."""
+
+    code = "upstream_error"
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """The API did not answer in time."""
+
+    code = "upstream_timeout"
+
+
+class UpstreamUnreachableError(UpstreamError):
+    """No connection to the API could be made."""
+
+    code = "upstream_unreachable"
+
+
+class UpstreamResetError(UpstreamError):
+    """The API closed the connection before its answer was whole."""
+
+    code = "upstream_reset"
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The API answered with something that is not HTTP, or with headers beyond the limits."""
+
+    code = "upstream_protocol"
+
+
+class ResponseTooLargeError(UpstreamError):
+    """The answer is larger than the limit."""
+
+    code = "response_too_large"
+
+
+class EgressDeniedError(UpstreamError):
+    """The egress policy does not let requests go there."""
+
+    code = "egress_denied"
+
+
+class RedirectDeniedError(UpstreamError):
+    """The API redirected to another origin, or too often."""
+
+    code = "redirect_denied"

@@ -1,0 +1,24 @@
+"""Liveness and readiness."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from app.api.dependencies import Control
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Tell that the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def readyz(control: Control, response: Response) -> dict[str, str]:
+    """Tell whether the database is reachable and migrated."""
+    if await control.database.is_ready():
+        return {"status": "ready"}
+    response.status_code = 503
+    return {"status": "not ready", "detail": "The registry's database is not reachable or not migrated."}

@@ -1,0 +1,114 @@
+"""Errors -> RFC 9457 problems: one table from `code` to HTTP status and title."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.errors import CausewayError
+from converters import ArgumentsError, ConverterError, DescriptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi import FastAPI, Request
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+_STATUS: Final[Mapping[str, int]] = {
+    "namespace_not_found": 404,
+    "server_not_found": 404,
+    "revision_not_found": 404,
+    "tool_not_found": 404,
+    "tool_unknown": 404,
+    "namespace_exists": 409,
+    "server_exists": 409,
+    "invalid_cursor": 400,
+    "server_invalid": 422,
+    "tool_invalid": 422,
+    "server_unknown": 422,
+    "registry_unavailable": 503,
+    "spec_not_text": 415,
+    "spec_too_large": 413,
+    "spec_missing": 422,
+    "egress_denied": 422,
+    "redirect_denied": 422,
+    "response_too_large": 413,
+    "upstream_timeout": 504,
+    "upstream_unreachable": 502,
+    "upstream_reset": 502,
+    "upstream_protocol": 502,
+    "unauthorized": 401,
+    "body_too_large": 413,
+    "internal": 500,
+}
+"""HTTP status per error code; a description's own codes (`spec_*`, `ref_*`) are 422 unless listed."""
+
+
+def problem(code: str, detail: str, *, status: int | None = None, **members: Any) -> JSONResponse:
+    """Build a problem answer (RFC 9457 section 3) with our `code` and further members."""
+    chosen = status or _STATUS.get(code, 422 if code.startswith(("spec_", "ref_", "arg")) else 400)
+    content = {
+        "type": f"urn:causeway:problem:{code}",
+        "title": HTTPStatus(chosen).phrase,
+        "status": chosen,
+        "detail": detail,
+        "code": code,
+        **{name: value for name, value in members.items() if value not in (None, "")},
+    }
+    return JSONResponse(content, status_code=chosen, media_type=MEDIA_TYPE)
+
+
+def install(api: FastAPI) -> None:
+    """Have every error of `api` answered as a problem."""
+    api.add_exception_handler(CausewayError, _service_error)
+    api.add_exception_handler(ConverterError, _converter_error)
+    api.add_exception_handler(RequestValidationError, _invalid_request)
+    api.add_exception_handler(HTTPException, _http_error)
+    api.add_exception_handler(Exception, _unexpected)
+
+
+async def _service_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, CausewayError)  # noqa: S101 - registered for this class
+    return problem(error.code, error.message)
+
+
+async def _converter_error(_: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, DescriptionError):
+        return problem(error.code, error.message, pointer=error.pointer, line=error.line, remedy=error.remedy)
+    if isinstance(error, ArgumentsError):
+        problems = [
+            {"code": each.code, "pointer": each.pointer, "detail": each.sentence()} for each in error.problems
+        ]
+        return problem(
+            "arguments_invalid", error.message, status=422, pointer=error.problems[0].pointer, errors=problems
+        )
+    return problem("server_unknown", str(error))
+
+
+async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    errors = [
+        {"pointer": "/" + "/".join(str(part) for part in each["loc"][1:]), "detail": each["msg"]}
+        for each in error.errors()
+    ]
+    first = errors[0] if errors else {"pointer": "", "detail": "The request is not valid."}
+    detail = f"{first['pointer'] or 'The body'}: {first['detail']}."
+    return problem("request_invalid", detail, status=422, pointer=first["pointer"], errors=errors)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    codes = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
+    answer = problem(codes.get(error.status_code, "request_invalid"), str(error.detail), status=error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _unexpected(_: Request, __: Exception) -> JSONResponse:
+    """Answer a defect of ours; the server logs the traceback, the client sees none of it."""
+    return problem("internal", "The gateway met an error of its own; the operator's log has the details.")

@@ -1,0 +1,226 @@
+"""Bodies of the control plane, as pydantic models: what comes in is checked, what goes out is documented."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewServer(_Body):
+    """A server to create, or a new description for one; exactly one of `document` and `document_url` is given."""
+
+    name: Annotated[str | None, Field(description="Name of the server; made from the title if left out.")] = None
+    document: Annotated[
+        str | dict[str, Any] | None, Field(description="The OpenAPI document, as JSON or YAML text or as an object.")
+    ] = None
+    document_url: Annotated[str | None, Field(description="Where to fetch the document from.")] = None
+    base_url: Annotated[
+        str | None, Field(description="Where the API is, replacing the description's servers; a path prefix is kept.")
+    ] = None
+    server_variables: Annotated[
+        dict[str, str] | None, Field(description="Values for the variables of the description's servers.")
+    ] = None
+
+
+class ServerPatch(_Body):
+    """Settings of a server to change; what is left out stays, null clears."""
+
+    base_url: str | None = None
+    server_variables: dict[str, str] | None = None
+    enabled: bool | None = None
+    instructions: str | None = None
+
+
+class ToolPatch(_Body):
+    """What to override of a tool; what is left out stays, null gives back what the description says."""
+
+    enabled: bool | None = None
+    name: str | None = None
+    description: str | None = None
+    annotations: dict[str, Any] | None = None
+
+
+class ToolArguments(_Body):
+    """Arguments of a tool call."""
+
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class NewNamespace(_Body):
+    """A namespace to create."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class Counts(BaseModel):
+    """Operations of the description, tools made of them, and operations that were skipped."""
+
+    operations: int
+    tools: int
+    skipped: int
+
+
+class Diagnostic(BaseModel):
+    """What of the description did not reach a tool, or reached it changed."""
+
+    code: str
+    severity: Literal["error", "warning", "info"]
+    pointer: str
+    line: int | None
+    message: str
+    remedy: str
+
+
+class Endpoints(BaseModel):
+    """Where MCP clients connect."""
+
+    streamable_http: str
+
+
+class SecurityScheme(BaseModel):
+    """A security scheme that the description declares."""
+
+    name: str
+    type: str
+    scheme: str | None = None
+    location: Annotated[str | None, Field(alias="in")] = None
+
+
+class Server(BaseModel):
+    """An MCP server made from an OpenAPI description."""
+
+    namespace: str
+    name: str
+    title: str
+    kind: str
+    revision: int
+    counts: Counts
+    diagnostics: list[Diagnostic]
+    endpoints: Endpoints
+    security_schemes: list[SecurityScheme]
+    enabled: bool
+    base_url: str | None
+    server_variables: dict[str, str]
+    instructions: str | None
+    openapi: str
+    created_at: str
+    updated_at: str
+
+
+class ServerSummary(BaseModel):
+    """A server in a list; its diagnostics are with the server itself."""
+
+    namespace: str
+    name: str
+    title: str
+    kind: str
+    revision: int
+    counts: Counts
+    endpoints: Endpoints
+    enabled: bool
+
+
+class ServerList(BaseModel):
+    """A page of servers; `next_cursor` is null on the last."""
+
+    items: list[ServerSummary]
+    next_cursor: str | None
+
+
+class Revision(BaseModel):
+    """One compilation of a server's description; it never changes."""
+
+    number: int
+    digest: str
+    compiler_version: str
+    document_url: str | None
+    counts: Counts
+    created_at: str
+
+
+class RevisionList(BaseModel):
+    """A page of revisions, newest first."""
+
+    items: list[Revision]
+    next_cursor: str | None
+
+
+class ToolSummary(BaseModel):
+    """A tool in a list."""
+
+    name: str
+    title: str
+    description: str
+    method: str
+    path: str
+    operation: str
+    enabled: bool
+    deprecated: bool
+
+
+class ToolList(BaseModel):
+    """All tools of a server, in document order."""
+
+    items: list[ToolSummary]
+    next_cursor: str | None = None
+
+
+class Tool(ToolSummary):
+    """A tool with its schemas and what its operation accepts as credentials."""
+
+    input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None
+    annotations: dict[str, Any]
+    tags: list[str]
+    pointer: str
+    security: Annotated[
+        list[dict[str, list[str]]], Field(description="Alternatives; each maps scheme names to scopes, all needed.")
+    ]
+
+
+class RequestPiece(BaseModel):
+    """A piece of the request and the place in the description that made it."""
+
+    part: str
+    name: str
+    pointer: str
+
+
+class Preview(BaseModel):
+    """The HTTP request a call would send, without credentials."""
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: str | None
+    body_encoding: Literal["text", "base64"]
+    pieces: list[RequestPiece]
+
+
+class CallResult(BaseModel):
+    """The MCP result of a tool call (CallToolResult)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    content: list[dict[str, Any]]
+    isError: bool  # noqa: N815 - MCP's name
+    structuredContent: dict[str, Any] | None = None  # noqa: N815 - MCP's name
+
+
+class Namespace(BaseModel):
+    """A tenant."""
+
+    name: str
+    created_at: str
+
+
+class NamespaceList(BaseModel):
+    """A page of namespaces."""
+
+    items: list[Namespace]
+    next_cursor: str | None

@@ -1,0 +1,78 @@
+"""The `causeway` command. Each subcommand lives in its own module and is imported only when it runs.
+
+Exit codes: 0 done, 1 the answer is no, 2 bad input or usage, 3 cannot reach or not allowed. Errors are one sentence on
+standard error, never a traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from app.errors import CausewayError
+from converters.errors import ConverterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_COMMANDS: Final[Mapping[str, str]] = {
+    "serve": "Serve, importing the documents named first.",
+    "convert": "Compile a document offline and show its tools.",
+    "call": "Call one tool of a running server.",
+    "connect": "Print a client's configuration for a server.",
+    "version": "Print the version.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name and imports a command's module when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"app.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def causeway() -> None:
+    """Causeway turns OpenAPI descriptions into MCP servers."""
+
+
+class Failure(click.ClickException):
+    """Ends a command with one sentence and an exit code."""
+
+    def __init__(self, sentence: str, exit_code: int) -> None:
+        """Keep the sentence and the code."""
+        super().__init__(sentence)
+        self.exit_code = exit_code
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
+        """Write the sentence to standard error."""
+        click.echo(f"causeway: {self.message}", err=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        causeway.main(prog_name="causeway", standalone_mode=False)
+    except click.exceptions.Exit as finished:
+        sys.exit(finished.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (ConverterError, CausewayError) as error:
+        click.echo(f"causeway: {error.message}", err=True)
+        sys.exit(2)

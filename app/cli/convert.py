@@ -1,0 +1,75 @@
+"""`causeway convert`: compile a document offline."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli import Failure
+from app.cli.sources import read_local
+from converters import DescriptionError, compile_description
+from converters.naming import server_name
+
+if TYPE_CHECKING:
+    from converters import Compilation
+
+
+@click.command("convert")
+@click.argument("document", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print server, tools, diagnostics and counts as JSON.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file instead of standard output.")
+@click.option("--entry", help="The document of a zip or directory that the others hang on.")
+def command(document: Path, *, as_json: bool, output: Path | None, entry: str | None) -> None:
+    """Compile DOCUMENT (a JSON or YAML file, a zip or a directory) offline and show its tools."""
+    source = read_local(document, entry=entry)
+    try:
+        compilation = compile_description(source.document, uri=source.uri, further=source.further)
+    except DescriptionError as error:
+        raise Failure(_located(document, error), 2) from None
+    text = json.dumps(_as_json(compilation), ensure_ascii=False, indent=2) if as_json else _report(compilation)
+    if output is None:
+        sys.stdout.write(text + "\n")
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+    if not compilation.tools and compilation.counts.operations:
+        raise Failure(f"{document}: none of {compilation.counts.operations} operations could be converted.", 2)
+
+
+def _located(document: Path, error: DescriptionError) -> str:
+    where = f"{document}:{error.line}" if error.line else str(document)
+    pointer = f" (at {error.pointer})" if error.pointer else ""
+    return f"{where}: {error.message}{pointer} {error.remedy}".strip()
+
+
+def _as_json(compilation: Compilation) -> dict[str, Any]:
+    return {
+        "server": {
+            "name": server_name(compilation.title),
+            "title": compilation.title,
+            "version": compilation.version,
+            "openapi": compilation.openapi,
+            "instructions": compilation.instructions,
+            "digest": compilation.digest,
+            "security_schemes": compilation.security_schemes,
+        },
+        "tools": [tool.to_tool() for tool in compilation.tools],
+        "diagnostics": [asdict(each) for each in compilation.diagnostics],
+        "counts": asdict(compilation.counts),
+    }
+
+
+def _report(compilation: Compilation) -> str:
+    counts = compilation.counts
+    lines = [f"{compilation.title} {compilation.version} (OpenAPI {compilation.openapi})"]
+    lines += [f"  {tool.name}  {tool.method} {tool.path}" for tool in compilation.tools]
+    lines.append(f"{counts.operations} operations: {counts.tools} tools, {counts.skipped} skipped")
+    lines += [
+        f"{each.severity}: {each.code} at line {each.line or '?'} {each.pointer or '/'}: {each.message} {each.remedy}"
+        for each in compilation.diagnostics
+    ]
+    return "\n".join(lines)

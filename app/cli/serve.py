@@ -1,0 +1,148 @@
+"""`causeway serve`: the gateway, with the documents named on the command line imported first."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from app import settings as app_settings
+from app.cli import Failure
+from app.cli.connect import generic
+from app.cli.sources import read_local
+from app.errors import CausewayError
+from app.services.import_description import ImportOptions, Source
+from converters import DescriptionError
+
+if TYPE_CHECKING:
+    from app.main import Application
+    from app.settings import Settings
+
+_NAMED: Final = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)=(?P<place>.+)", re.DOTALL)
+_NAMESPACE: Final = "default"
+
+
+@click.command("serve")
+@click.argument("documents", nargs=-1, metavar="[DOCUMENT_OR_URL]...")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8080]")
+@click.option("--database-url", help="PostgreSQL or SQLite URL.  [default: SQLite in the data directory]")
+def command(documents: tuple[str, ...], host: str | None, port: int | None, database_url: str | None) -> None:
+    """Serve, importing each DOCUMENT_OR_URL (or NAME=DOCUMENT_OR_URL) first."""
+    chosen = _settings(host=host, port=port, database_url=database_url)
+    listener = _listen(chosen)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(chosen, listener, documents))
+    except KeyboardInterrupt:
+        return
+    finally:
+        listener.close()
+
+
+def _settings(**given: Any) -> Settings:
+    from pydantic import ValidationError
+
+    try:
+        return app_settings.load(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"CAUSEWAY_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        raise Failure(f"{name}{first['msg'].removeprefix('Value error, ')}", 2) from None
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind before anything else, so that a taken port is one sentence and port 0 becomes a number."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host.strip("[]"), settings.port))
+    except OSError as error:
+        listener.close()
+        raise Failure(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}.", 3) from None
+    listener.set_inheritable(True)  # noqa: FBT003 - the socket API's positional flag
+    return listener
+
+
+def _loop_factory() -> Any:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Settings, listener: socket.socket, documents: tuple[str, ...]) -> None:
+    import uvicorn
+
+    from app.main import Application
+
+    host = f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host
+    public_url = settings.public_url or f"http://{host}:{listener.getsockname()[1]}"
+    application = Application(settings, public_url=public_url)
+    config = uvicorn.Config(
+        application,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=30,
+        http="httptools",
+        ws="none",
+    )
+    async with application.running():
+        for text in documents:
+            await _import(application, text)
+        _announce(application)
+        await uvicorn.Server(config).serve(sockets=[listener])
+
+
+async def _import(application: Application, text: str) -> None:
+    """Import one document; a server of that name gets it as a new revision."""
+    named = _NAMED.fullmatch(text)
+    is_named = named is not None and not Path(text).exists()
+    name, place = (named["name"], named["place"]) if named is not None and is_named else (None, text)
+    try:
+        await _create_or_replace(application, name, _source(place))
+    except DescriptionError as error:
+        where = f"{place}:{error.line}" if error.line else place
+        raise Failure(f"{where}: {error.message} {error.remedy}".strip(), 2) from None
+    except CausewayError as error:
+        raise Failure(f"{place}: {error.message}", 2) from None
+
+
+def _source(place: str) -> Source:
+    if place.startswith(("http://", "https://")):
+        return Source(url=place)
+    return Source(document=read_local(Path(place)).document)
+
+
+async def _create_or_replace(application: Application, name: str | None, source: Source) -> None:
+    from app.registry.errors import ServerExists
+
+    try:
+        await application.importer.create(_NAMESPACE, name, source=source, options=ImportOptions())
+    except ServerExists as error:
+        await application.importer.replace(_NAMESPACE, error.name, source=source, options=ImportOptions())
+
+
+def _announce(application: Application) -> None:
+    """Print where everything is: each server's URL, and what to paste into a client."""
+    click.echo(f"Causeway is serving at {application.public_url}")
+    urls = {
+        f"{snapshot.namespace}/{snapshot.name}": f"{application.public_url}/mcp/{snapshot.namespace}/{snapshot.name}"
+        for snapshot in application.catalog.all().values()
+    }
+    for name, url in urls.items():
+        click.echo(f"  {name}  {url}")
+    if urls:
+        name, url = list(urls.items())[-1]
+        click.echo(f"\nFor an MCP client (`causeway connect {name} --client cursor` prints others):")
+        click.echo(generic(name.rpartition("/")[2], url))

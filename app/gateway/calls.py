@@ -1,0 +1,75 @@
+"""tools/call: check the arguments, plan the request, send it, shape the answer.
+
+Everything that can go wrong becomes a result that says so: a model can only correct what it can read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.errors import CausewayError, UpstreamError
+from converters import ArgumentsError
+from converters.request_plans import ServerUnknownError, plan
+from converters.results import ToolResult, failed, tool_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.gateway.ports import Upstream
+    from app.gateway.snapshots import ServerSnapshot, ServerTool
+    from converters.request_plans import RequestPlan
+
+
+class UnknownToolError(CausewayError):
+    """The server has no enabled tool of this name."""
+
+    code = "tool_unknown"
+
+
+class ToolCalls:
+    """Performs tool calls against the APIs behind them."""
+
+    def __init__(self, upstream: Upstream, *, deadline: float) -> None:
+        """Send through `upstream`; `deadline` in seconds bounds one call."""
+        self._upstream = upstream
+        self._deadline = deadline
+
+    async def call(self, snapshot: ServerSnapshot, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Perform one call; raises only `UnknownToolError`."""
+        tool = find_tool(snapshot, name)
+        try:
+            request = planned(tool, arguments)
+            response = await self._upstream.send(request, deadline=self._deadline)
+        except ArgumentsError as error:
+            return failed(_explained(tool, error), {"causeway/code": error.problems[0].code})
+        except ServerUnknownError as error:
+            return failed(error.message, {"causeway/code": "server_unknown"})
+        except UpstreamError as error:
+            return failed(error.message, {"causeway/code": error.code})
+        return tool_result(response)
+
+
+def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:
+    """Find an enabled tool; raises `UnknownToolError`."""
+    tool = snapshot.tools.get(name)
+    if tool is None:
+        raise UnknownToolError(f"The server {snapshot.name!r} has no tool {name[:100]!r}.")
+    return tool
+
+
+def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> RequestPlan:
+    """Check the arguments and build the request; nothing is sent.
+
+    Raises:
+        ArgumentsError: with everything that is wrong with the arguments.
+        ServerUnknownError: when it is not known where the API is.
+
+    """
+    tool.checker.check(arguments)
+    return plan(tool.definition, arguments, base=tool.base)
+
+
+def _explained(tool: ServerTool, error: ArgumentsError) -> str:
+    count = len(error.problems)
+    what = "one argument does not fit" if count == 1 else f"{count} arguments do not fit"
+    return f"The call of {tool.definition.name} was not sent: {what}.\n{error.message}"

@@ -1,0 +1,179 @@
+"""The door to the MCP SDK: everything but the hot methods is answered by its kernel.
+
+`initialize`, `server/discover`, `ping` and the errors of every other method come from `serve_one` over a low-level
+`Server`, one per snapshot, so that negotiation and per-version shapes are the SDK's. `tools/list` and `tools/call` are
+registered for the capabilities they announce, and answered by `app.gateway.server` before the kernel is asked.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from mcp.server.connection import Connection
+from mcp.server.lowlevel.server import Server
+from mcp.server.runner import modern_error_data, serve_one
+from mcp.shared.exceptions import MCPError, NoBackChannelError
+from mcp.shared.inbound import (
+    ERROR_CODE_HTTP_STATUS,
+    InboundLadderRejection,
+    InboundModernRoute,
+    classify_inbound_request,
+    find_duplicated_routing_header,
+)
+from mcp.shared.transport_context import TransportContext
+from mcp_types import PROTOCOL_VERSION_META_KEY
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.gateway.messages import Message, RequestId
+    from app.gateway.snapshots import ServerSnapshot
+
+__all__ = [
+    "HANDSHAKE_PROTOCOL_VERSIONS",
+    "Era",
+    "KernelError",
+    "Kernels",
+    "classify",
+    "http_status",
+]
+
+_UNSTATED_VERSION: Final = "2025-03-26"
+"""What a handshake client speaks that sends no `MCP-Protocol-Version` (2025-06-18, Transports)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """The protocol a request speaks: its version, and the client's claims in the 2026-07-28 envelope."""
+
+    version: str
+    is_modern: bool
+    client_info: Any = None
+    client_capabilities: Any = None
+
+
+class KernelError(Exception):
+    """A JSON-RPC error to answer with, with its HTTP status."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        """Keep the error object."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+def http_status(code: int) -> int:
+    """Give the HTTP status that goes with a JSON-RPC error code on the 2026-07-28 wire."""
+    return ERROR_CODE_HTTP_STATUS.get(code, 200)
+
+
+def classify(message: Message, headers: list[tuple[str, str]]) -> Era:
+    """Find out which protocol version a request speaks, by its header and its envelope.
+
+    Raises:
+        KernelError: when header and body disagree, or the version is not served.
+
+    """
+    named = dict(headers)
+    version = named.get("mcp-protocol-version")
+    meta = (message.params or {}).get("_meta")
+    has_envelope = isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
+    if not has_envelope and (version is None or version in HANDSHAKE_PROTOCOL_VERSIONS):
+        return Era(version or _UNSTATED_VERSION, is_modern=False)
+    duplicated = find_duplicated_routing_header(headers)
+    if duplicated is not None:
+        raise KernelError(-32020, f"{duplicated} header appears more than once")
+    verdict = classify_inbound_request(message.body, headers=named)
+    if isinstance(verdict, InboundLadderRejection):
+        raise KernelError(verdict.code, verdict.message, verdict.data)
+    route: InboundModernRoute = verdict
+    return Era(
+        route.protocol_version,
+        is_modern=True,
+        client_info=route.client_info,
+        client_capabilities=route.client_capabilities,
+    )
+
+
+@dataclass
+class _Exchange:
+    """The SDK's `DispatchContext` of one request with one answer: nothing can be sent to the client meanwhile."""
+
+    request_id: RequestId | None
+    transport: TransportContext
+    message_metadata: None = None
+    can_send_request: bool = False
+    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
+
+    async def send_raw_request(self, method: str, params: Mapping[str, Any] | None, opts: Any = None) -> dict[str, Any]:
+        """Refuse: there is no channel back to the client."""
+        raise NoBackChannelError(method)
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None, opts: Any = None) -> None:
+        """Drop a notification: there is no stream to put it on."""
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Drop progress, as `notify` does."""
+
+
+class Kernels:
+    """Keeps one SDK server per snapshot, made when first needed."""
+
+    def __init__(self) -> None:
+        """Start without servers."""
+        self._servers: weakref.WeakKeyDictionary[ServerSnapshot, Server[Any]] = weakref.WeakKeyDictionary()
+
+    async def answer(self, snapshot: ServerSnapshot, message: Message, era: Era) -> dict[str, Any]:
+        """Answer a request as the SDK does.
+
+        Raises:
+            KernelError: with the JSON-RPC error.
+
+        """
+        version = era.version if era.is_modern else _handshake_version(message, era)
+        connection = Connection.from_envelope(version, era.client_info, era.client_capabilities)
+        exchange = _Exchange(message.request_id, TransportContext(kind="streamable-http", can_send_request=False))
+        try:
+            return await serve_one(
+                self._server(snapshot),
+                exchange,
+                message.method,
+                message.params,
+                connection=connection,
+                lifespan_state={},
+            )
+        except Exception as error:  # noqa: BLE001 - the SDK's own boundary: it maps whatever a handler raises
+            mapped = modern_error_data(error)
+            raise KernelError(mapped.code, mapped.message, mapped.data) from error
+
+    def _server(self, snapshot: ServerSnapshot) -> Server[Any]:
+        server = self._servers.get(snapshot)
+        if server is None:
+            server = self._servers[snapshot] = _make_server(snapshot)
+        return server
+
+
+def _handshake_version(message: Message, era: Era) -> str:
+    """`initialize` is read by the newest handshake version: the client's own is in its parameters."""
+    return LATEST_HANDSHAKE_VERSION if message.method == "initialize" else era.version
+
+
+def _make_server(snapshot: ServerSnapshot) -> Server[Any]:
+    return Server(
+        snapshot.name,
+        version=snapshot.version,
+        title=snapshot.title,
+        instructions=snapshot.instructions or None,
+        on_list_tools=_answered_before,
+        on_call_tool=_answered_before,
+    )
+
+
+async def _answered_before(context: Any, params: Any) -> Any:  # noqa: ARG001 - the SDK's handler signature
+    """Stand for the hot methods, which `app.gateway.server` answers before the kernel is asked."""
+    raise MCPError(code=-32603, message="Internal error")

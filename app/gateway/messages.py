@@ -1,0 +1,127 @@
+"""JSON-RPC 2.0 messages on the wire: read strictly, written without a second look.
+
+Strictly means: no duplicate keys, no NaN, bounded depth, one message per body; so that policy, audit and dispatch
+never read one body differently.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from app.gateway.snapshots import to_bytes
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+
+MAX_DEPTH: Final = 64
+RequestId = str | int
+
+
+class MessageError(Exception):
+    """The body is not one JSON-RPC message; answered with HTTP 400."""
+
+    def __init__(self, code: int, message: str, request_id: RequestId | None = None) -> None:
+        """Keep what the error object needs."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One JSON-RPC request (`request_id` set), notification, or response of the client (`method` is "")."""
+
+    method: str
+    params: dict[str, Any] | None
+    request_id: RequestId | None
+    body: dict[str, Any]
+
+
+def read(raw: bytes) -> Message:
+    """Read one message.
+
+    Raises:
+        MessageError: for anything else.
+
+    """
+    body = _parse(raw)
+    if isinstance(body, list):
+        raise MessageError(INVALID_REQUEST, "Batches are not supported: send one message per request.")
+    if not isinstance(body, dict) or body.get("jsonrpc") != "2.0":
+        raise MessageError(INVALID_REQUEST, "The body is not a JSON-RPC 2.0 message.")
+    request_id = body.get("id")
+    if "id" in body and (isinstance(request_id, bool) or not isinstance(request_id, (str, int))):
+        raise MessageError(INVALID_REQUEST, "The request id must be a text or an integer.")
+    method = body.get("method")
+    if method is None and ("result" in body or "error" in body):
+        return Message("", None, request_id, body)
+    if not isinstance(method, str) or not method:
+        raise MessageError(INVALID_REQUEST, "The message has no method.", request_id)
+    params = body.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise MessageError(INVALID_REQUEST, "`params` must be an object.", request_id)
+    return Message(method, params, request_id, body)
+
+
+def _parse(raw: bytes) -> Any:
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
+        raise MessageError(PARSE_ERROR, f"The message is nested deeper than {MAX_DEPTH} levels.")
+    try:
+        return json.loads(
+            raw, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact
+        )
+    except (ValueError, RecursionError):
+        raise MessageError(PARSE_ERROR, "The body is not JSON.") from None
+
+
+def _depth(raw: bytes) -> int:
+    """Give the deepest nesting of brackets outside of texts."""
+    depth = deepest = 0
+    in_text = escaped = False
+    for byte in raw:
+        if in_text:
+            in_text = escaped or byte != 0x22  # a quotation mark
+            escaped = byte == 0x5C and not escaped  # a backslash
+        elif byte == 0x22:
+            in_text = True
+        elif byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        raise MessageError(PARSE_ERROR, "An object of the message holds a key twice.")
+    return built
+
+
+def _refuse_constant(name: str) -> Any:
+    raise MessageError(PARSE_ERROR, f"{name} is not JSON.")
+
+
+def _exact(literal: str) -> float | Decimal:
+    """Read a number so that it is written again with the same value: a float where that is exact."""
+    value = float(literal)
+    return value if repr(value) == literal else Decimal(literal)
+
+
+def result_bytes(request_id: RequestId | None, result: bytes) -> bytes:
+    """Write a response around an already rendered result."""
+    return b'{"jsonrpc":"2.0","id":' + to_bytes(request_id) + b',"result":' + result + b"}"
+
+
+def error_bytes(request_id: RequestId | None, code: int, message: str, data: Any = None) -> bytes:
+    """Write an error response; a request whose id could not be read is answered with id null."""
+    error = {"code": code, "message": message, **({} if data is None else {"data": data})}
+    return to_bytes({"jsonrpc": "2.0", "id": request_id, "error": error})

@@ -1,0 +1,31 @@
+"""What the gateway needs from the rest of the service, as Protocols."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from app.gateway.snapshots import ServerSnapshot
+    from converters.request_plans import RequestPlan
+    from converters.results import ApiResponse
+
+
+class ToolCatalog(Protocol):
+    """The MCP servers that are live now."""
+
+    def find(self, namespace: str, server: str) -> ServerSnapshot | None:
+        """Give the current snapshot of a server, or None where there is none (or it is disabled)."""
+        ...
+
+
+class Upstream(Protocol):
+    """The way to the APIs behind the tools: the egress policy, time and size limits stand behind it."""
+
+    async def send(self, plan: RequestPlan, *, deadline: float) -> ApiResponse:
+        """Send one request; `deadline` in seconds bounds all of it.
+
+        Raises:
+            app.errors.UpstreamError: when there is no answer; its sentence is fit for the caller.
+
+        """
+        ...

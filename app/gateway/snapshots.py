@@ -1,0 +1,117 @@
+"""What is served: immutable snapshots of servers, compiled once per revision and swapped whole.
+
+A snapshot holds the rendered `tools/list` answers as bytes, one per protocol era, and each tool's validator and base
+URL, made at its first call.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from converters import ToolDefinition
+from converters.arguments import ArgumentChecker
+from converters.request_plans import base_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LIST_TTL_MS: Final = 60_000
+"""How long a client may keep a tool list (2026-07-28, `ttlMs`)."""
+
+_MODERN: Final = "2026-07-28"
+# What a Tool object lacked before the version that brought it.
+_MISSING_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "2024-11-05": frozenset({"annotations", "title", "outputSchema", "_meta"}),
+    "2025-03-26": frozenset({"title", "outputSchema", "_meta"}),
+}
+
+
+class ServerTool:
+    """One callable tool of a snapshot."""
+
+    def __init__(self, stored: Mapping[str, Any], snapshot: ServerSnapshot) -> None:
+        """Keep the stored definition; it is read at the first call."""
+        self._stored = stored
+        self._snapshot = snapshot
+
+    @cached_property
+    def definition(self) -> ToolDefinition:
+        """The tool's definition."""
+        return ToolDefinition.from_json(self._stored)
+
+    @cached_property
+    def checker(self) -> ArgumentChecker:
+        """The compiled validator of the tool's arguments."""
+        return ArgumentChecker(self.definition.input_schema)
+
+    @cached_property
+    def base(self) -> str:
+        """Where the tool's requests go; raises `ServerUnknownError` where the description does not say."""
+        return base_url(
+            self.definition.servers,
+            override=self._snapshot.base_url,
+            variables=self._snapshot.server_variables,
+            document_url=self._snapshot.document_url,
+        )
+
+
+class ServerSnapshot:
+    """One MCP server at one revision, with the tools that are enabled, in document order."""
+
+    def __init__(  # noqa: PLR0913 - a value with many fields, all by name
+        self,
+        *,
+        namespace: str,
+        name: str,
+        title: str,
+        revision: int,
+        definitions: Sequence[Mapping[str, Any]],
+        version: str = "",
+        instructions: str | None = None,
+        base_url: str | None = None,
+        server_variables: Mapping[str, str] | None = None,
+        document_url: str | None = None,
+    ) -> None:
+        """Take the stored definitions of the tools to serve."""
+        self.namespace = namespace
+        self.name = name
+        self.title = title
+        self.version = version
+        self.revision = revision
+        self.instructions = instructions
+        self.base_url = base_url
+        self.server_variables = server_variables or {}
+        self.document_url = document_url
+        self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
+        self._definitions = definitions
+        self._lists: dict[str, bytes] = {}
+
+    def tool_list(self, version: str) -> bytes:
+        """Give the `tools/list` result for a protocol version as JSON, rendered at most once."""
+        missing = _MISSING_FIELDS.get(version, frozenset())
+        key = version if missing or version == _MODERN else "newest-handshake"
+        rendered = self._lists.get(key)
+        if rendered is None:
+            rendered = self._lists[key] = self._render(missing, is_modern=version == _MODERN)
+        return rendered
+
+    def _render(self, missing: frozenset[str], *, is_modern: bool) -> bytes:
+        listed = (ToolDefinition.from_json(each).to_tool() for each in self._definitions)
+        tools = [{key: value for key, value in tool.items() if key not in missing} for tool in listed]
+        result: dict[str, Any] = {"tools": tools}
+        if is_modern:
+            result.update(modern_envelope(self), ttlMs=LIST_TTL_MS, cacheScope="private")
+        return to_bytes(result)
+
+
+def modern_envelope(snapshot: ServerSnapshot) -> dict[str, Any]:
+    """Give the fields that every 2026-07-28 result carries."""
+    info = {"name": snapshot.name, "version": snapshot.version, "title": snapshot.title}
+    return {"resultType": "complete", "_meta": {"io.modelcontextprotocol/serverInfo": info}}
+
+
+def to_bytes(value: Any) -> bytes:
+    """Write compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")

@@ -1,0 +1,177 @@
+"""Everything wired together: the only file that knows all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from app.api import ControlPlane, create_api
+from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
+from app.gateway.catalog import SnapshotCatalog
+from app.gateway.server import McpEndpoint
+from app.gateway.snapshots import ServerSnapshot
+from app.outbound import DocumentFetcher, EgressPolicy, HttpUpstream
+from app.registry import Database
+from app.registry.errors import ServerNotFound
+from app.security.guard import Guard, rules_for
+from app.services.compiling import Compiler
+from app.services.events import ServerEvents
+from app.services.import_description import ImportDescription
+from app.services.namespaces import Namespaces
+from app.services.own_server import OwnServer
+from app.services.servers import Servers
+from app.services.tools import Tools
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+
+    from app.settings import Settings
+    from converters.request_plans import RequestPlan
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def version() -> str:
+    """Give the version of this release."""
+    return importlib.metadata.version("causeway")
+
+
+class Application:
+    """One gateway: an ASGI application, and what has to be started and stopped around it."""
+
+    def __init__(self, settings: Settings, *, public_url: str) -> None:
+        """Wire the parts; nothing is opened yet. `public_url` is where clients reach this gateway."""
+        self.public_url = public_url.rstrip("/")
+        self._settings = settings
+        policy = _egress_policy(settings)
+        self.database = Database.open(settings.registry_url)
+        self.catalog = SnapshotCatalog()
+        self._upstream = HttpUpstream(policy)
+        self._calls = ToolCalls(self._upstream, deadline=settings.call_timeout)
+        self._refreshing = asyncio.Lock()
+        events = ServerEvents()
+        events.listen(self._refresh)
+        self.tools = Tools(self.database, events)
+        self.servers = Servers(self.database, events)
+        self.importer = ImportDescription(self.database, Compiler(), DocumentFetcher(policy), events)
+        self._api = create_api(
+            ControlPlane(
+                database=self.database,
+                importer=self.importer,
+                servers=self.servers,
+                tools=self.tools,
+                namespaces=Namespaces(self.database, events),
+                tool_port=_GatewayTools(self.catalog, self._calls),
+                public_url=self.public_url,
+            ),
+            version=version(),
+        )
+        self._mcp = McpEndpoint(self.catalog, self._calls)
+        key = settings.admin_key.get_secret_value() if settings.admin_key else None
+        self._guarded = Guard(self._route, rules_for(settings.host, self.public_url, key))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self._guarded(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/mcp/"):
+            await self._mcp(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with self.running():
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the database, bring it up to date and load every server; close everything at the end."""
+        try:
+            await self.database.migrate()
+            if self._settings.is_local:
+                own = OwnServer(self.database, self.importer, self.servers)
+                await own.publish(self._api.openapi(), base_url=self.public_url)
+            else:
+                async with self.database.transaction() as registry:
+                    await registry.namespaces.ensure("default")
+            async with self.database.transaction(read_only=True) as registry:
+                names = await registry.servers.names()
+            for each in names:
+                await self._refresh(each.namespace, each.name)
+            yield
+        finally:
+            await self._upstream.close()
+            await self.database.close()
+
+    async def _refresh(self, namespace: str, name: str) -> None:
+        """Load a server and swap its snapshot; one at a time, so that an older load never wins."""
+        async with self._refreshing:
+            try:
+                loaded = await self.tools.load(namespace, name)
+            except ServerNotFound:
+                loaded = None
+            if loaded is None:
+                self.catalog.drop(namespace, name)
+                return
+            server = loaded.server
+            self.catalog.put(
+                ServerSnapshot(
+                    namespace=namespace,
+                    name=name,
+                    title=server.title,
+                    version=str(server.description.get("version", "")),
+                    revision=server.revision,
+                    instructions=server.instructions,
+                    definitions=loaded.definitions,
+                    base_url=server.base_url,
+                    server_variables=server.server_variables,
+                    document_url=loaded.document_url,
+                )
+            )
+
+
+class _GatewayTools:
+    """The gateway's calls as the control plane's `ToolPort`."""
+
+    def __init__(self, catalog: SnapshotCatalog, calls: ToolCalls) -> None:
+        self._catalog = catalog
+        self._calls = calls
+
+    async def call(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        result = await self._calls.call(self._snapshot(namespace, server), tool, arguments)
+        return result.to_json()
+
+    def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> RequestPlan:
+        return planned(find_tool(self._snapshot(namespace, server), tool), arguments)
+
+    def _snapshot(self, namespace: str, server: str) -> ServerSnapshot:
+        snapshot = self._catalog.find(namespace, server)
+        if snapshot is None:
+            raise UnknownToolError(f"There is no enabled server {server!r} in the namespace {namespace!r}.")
+        return snapshot
+
+
+def _egress_policy(settings: Settings) -> EgressPolicy:
+    return EgressPolicy(
+        allow_private=settings.is_local,
+        allow=tuple(ipaddress.ip_network(each, strict=False) for each in settings.egress_allow),
+        deny=tuple(ipaddress.ip_network(each, strict=False) for each in settings.egress_deny),
+    )
+
+
+def create_app(settings: Settings) -> Application:
+    """Build the gateway for an ASGI server that manages its own socket."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return Application(settings, public_url=settings.public_url or f"http://{host}:{settings.port}")

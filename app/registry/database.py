@@ -1,0 +1,92 @@
+"""The registry's one entrance: open a database, migrate it, work in transactions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from anyio import move_on_after
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import async_sessionmaker
+
+from app.registry.engines import Engines, normalise, open_engines, open_migration_engine
+from app.registry.errors import RegistryUnavailable
+from app.registry.namespaces import Namespaces
+from app.registry.outages import outages_raised
+from app.registry.revisions import Revisions
+from app.registry.servers import Servers
+from app.registry.upgrades import is_current, upgrade
+
+_READY_SECONDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The repositories of one transaction."""
+
+    namespaces: Namespaces
+    servers: Servers
+    revisions: Revisions
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database that holds the registry. Use it on one event loop."""
+
+    def __init__(self, url: URL, engines: Engines) -> None:
+        """Keep what `open` made."""
+        self._url = url
+        self._engines = engines
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Open `sqlite:///PATH` or `postgresql://USER@HOST/NAME`, with or without our drivers' names.
+
+        Nothing connects yet; a missing SQLite file is made, readable by its owner only. Raises
+        `InvalidDatabaseUrl`, or `RegistryUnavailable` if the file cannot be made.
+        """
+        normalised = normalise(url)
+        return cls(normalised, open_engines(normalised))
+
+    @asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Registry]:
+        """Commit when the block ends, roll back when it raises or is cancelled.
+
+        A read-only transaction sees one moment in time and never waits for writers. Writers of one SQLite file take
+        turns, so keep slow work outside. Raises `RegistryUnavailable` if the database is away.
+        """
+        engine = self._engines.reader if read_only else self._engines.writer
+        # The session maker's own block finishes its commit or rollback even when the task is cancelled meanwhile.
+        async with async_sessionmaker(engine, expire_on_commit=False).begin() as session:
+            with outages_raised():
+                await session.connection()
+            yield Registry(Namespaces(session), Servers(session), Revisions(session))
+
+    async def migrate(self) -> None:
+        """Bring the tables up to date; starters that do it at the same time take turns.
+
+        Raises `RegistryUnavailable`, or `RegistryTooNew` if a newer release has been here.
+        """
+        engine = open_migration_engine(self._url)
+        try:
+            with outages_raised():
+                async with engine.begin() as connection:
+                    await connection.run_sync(upgrade)
+        finally:
+            await engine.dispose()
+
+    async def is_ready(self) -> bool:
+        """Tell within seconds whether the database is reachable and migrated to this release."""
+        with move_on_after(_READY_SECONDS):
+            try:
+                with outages_raised():
+                    async with self._engines.reader.connect() as connection:
+                        return await connection.run_sync(is_current)
+            except RegistryUnavailable:
+                return False
+        return False
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engines.dispose()

@@ -1,0 +1,110 @@
+"""What the registry refuses, and why: one class per answer a caller can act on."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from app.errors import CausewayError
+
+
+class RegistryError(CausewayError):
+    """Base of every error the registry raises on purpose."""
+
+    code: ClassVar[str] = "registry"
+
+
+class NamespaceNotFound(RegistryError):
+    """No namespace has this name."""
+
+    code: ClassVar[str] = "namespace_not_found"
+
+    def __init__(self, name: str) -> None:
+        """Name the namespace that was asked for."""
+        super().__init__(f"There is no namespace {name!r}.")
+
+
+class NamespaceExists(RegistryError):
+    """A namespace of this name is already there."""
+
+    code: ClassVar[str] = "namespace_exists"
+
+    def __init__(self, name: str) -> None:
+        """Name the namespace that is in the way."""
+        super().__init__(f"The namespace {name!r} already exists.")
+
+
+class ServerNotFound(RegistryError):
+    """The namespace holds no server of this name, or there is no such namespace."""
+
+    code: ClassVar[str] = "server_not_found"
+
+    def __init__(self, namespace: str, name: str) -> None:
+        """Name the server that was asked for."""
+        super().__init__(f"There is no server {name!r} in the namespace {namespace!r}.")
+
+
+class ServerExists(RegistryError):
+    """A server of this name is already in the namespace."""
+
+    code: ClassVar[str] = "server_exists"
+
+    def __init__(self, namespace: str, name: str) -> None:
+        """Name the server that is in the way."""
+        super().__init__(f"The server {name!r} already exists in the namespace {namespace!r}.")
+        self.name = name
+
+
+class RevisionNotFound(RegistryError):
+    """The server has no revision of this number."""
+
+    code: ClassVar[str] = "revision_not_found"
+
+    def __init__(self, server: str, number: int) -> None:
+        """Name the server and the revision that was asked for."""
+        super().__init__(f"The server {server!r} has no revision {number}.")
+
+
+class ToolNotFound(RegistryError):
+    """The server's active revision has no such tool or operation."""
+
+    code: ClassVar[str] = "tool_not_found"
+
+    def __init__(self, server: str, tool: str) -> None:
+        """Name the server and the tool, or its operation, that was asked for."""
+        super().__init__(f"The server {server!r} has no tool {tool!r}.")
+
+
+class InvalidCursor(RegistryError):
+    """The cursor was not made by the list it was given to."""
+
+    code: ClassVar[str] = "invalid_cursor"
+
+    def __init__(self) -> None:
+        """Say what to send instead."""
+        super().__init__("The cursor is not valid: send the one the previous page returned, or none.")
+
+
+class InvalidDatabaseUrl(RegistryError):
+    """The database URL names nothing the registry can open."""
+
+    code: ClassVar[str] = "invalid_database_url"
+
+
+class RegistryUnavailable(RegistryError):
+    """The database is unreachable, locked, overloaded or did not answer in time; trying again later may work."""
+
+    code: ClassVar[str] = "registry_unavailable"
+
+    def __init__(self) -> None:
+        """Say so without naming a host, a path or a user."""
+        super().__init__("The registry's database cannot be reached or did not answer in time.")
+
+
+class RegistryTooNew(RegistryError):
+    """The database was migrated by a newer release, which this one cannot read."""
+
+    code: ClassVar[str] = "registry_too_new"
+
+    def __init__(self) -> None:
+        """Name the way out."""
+        super().__init__("The registry's database belongs to a newer release of Causeway: start that release.")

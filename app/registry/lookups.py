@@ -1,0 +1,59 @@
+"""From the names in a URL to the numbers in the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.registry.errors import NamespaceNotFound, RevisionNotFound, ServerNotFound
+from app.registry.records import ServerName
+from app.registry.tables import NamespaceRow, RevisionRow, ServerRow
+
+_LARGEST_NUMBER = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKey:
+    """A server's row number, its name and the number of its active revision."""
+
+    id: int
+    name: str
+    active_revision: int
+
+
+async def require_namespace(session: AsyncSession, namespace: str, *, hold: bool = False) -> None:
+    """Raise `NamespaceNotFound` unless there is such a namespace.
+
+    `hold` keeps it from being deleted until the transaction ends.
+    """
+    query = select(NamespaceRow.name).where(NamespaceRow.name == namespace)
+    if await session.scalar(query.with_for_update(read=True, key_share=True) if hold else query) is None:
+        raise NamespaceNotFound(namespace)
+
+
+async def server_key(session: AsyncSession, server: ServerName, *, lock: bool = False) -> ServerKey:
+    """Find a server, or raise `ServerNotFound`.
+
+    `lock` makes other writers of the same server wait until the transaction ends.
+    """
+    query = select(ServerRow.id, ServerRow.name, ServerRow.active_revision).where(
+        ServerRow.namespace == server.namespace, ServerRow.name == server.name
+    )
+    row = (await session.execute(query.with_for_update() if lock else query)).one_or_none()
+    if row is None:
+        raise ServerNotFound(server.namespace, server.name)
+    return ServerKey(**row._asdict())
+
+
+async def revision_id(session: AsyncSession, server: ServerKey, *, number: int) -> int:
+    """Find a revision of a server, or raise `RevisionNotFound`."""
+    # A number from a URL can be larger than the column, which PostgreSQL's driver would refuse to send.
+    if not 0 < number <= _LARGEST_NUMBER:
+        raise RevisionNotFound(server.name, number)
+    query = select(RevisionRow.id).where(RevisionRow.server_id == server.id, RevisionRow.number == number)
+    found = await session.scalar(query)
+    if found is None:
+        raise RevisionNotFound(server.name, number)
+    return found

@@ -1,0 +1,72 @@
+"""Namespaces: the tenants."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.registry.errors import NamespaceExists, NamespaceNotFound
+from app.registry.paging import DEFAULT_LIMIT, page, page_size, position
+from app.registry.records import NamespaceRecord, Page
+from app.registry.tables import NamespaceRow
+
+_LISTING = "namespaces"
+_SELECT = select(NamespaceRow.name, NamespaceRow.created_at)
+
+
+class Namespaces:
+    """The namespaces, seen through one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        """Work inside the session's transaction; whoever opened it commits."""
+        self._session = session
+
+    async def exists(self, name: str) -> bool:
+        """Tell whether there is a namespace of this name."""
+        return await self._find(name) is not None
+
+    async def create(self, name: str) -> NamespaceRecord:
+        """Add a namespace, or raise `NamespaceExists`."""
+        try:
+            # A savepoint, because PostgreSQL would otherwise refuse the rest of the caller's transaction.
+            async with self._session.begin_nested():
+                await self._session.execute(insert(NamespaceRow).values(name=name))
+        except IntegrityError as error:
+            raise NamespaceExists(name) from error
+        return await self._get(name)
+
+    async def ensure(self, name: str) -> NamespaceRecord:
+        """Return the namespace, adding it first if it is missing. Safe against another process doing the same."""
+        found = await self._find(name)
+        if found is not None:
+            return found
+        try:
+            return await self.create(name)
+        except NamespaceExists:
+            return await self._get(name)
+
+    async def list(self, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page[NamespaceRecord]:
+        """Return a page of namespaces in order of name, or raise `InvalidCursor`."""
+        after, size = position(_LISTING, cursor), page_size(limit)
+        query = _SELECT.order_by(NamespaceRow.name).limit(size + 1)
+        if after is not None:
+            query = query.where(NamespaceRow.name > after)
+        rows = await self._session.execute(query)
+        return page([NamespaceRecord(*row) for row in rows], size, listing=_LISTING, key=lambda record: record.name)
+
+    async def delete(self, name: str) -> None:
+        """Remove a namespace with every server in it, or raise `NamespaceNotFound`."""
+        statement = delete(NamespaceRow).where(NamespaceRow.name == name).returning(NamespaceRow.name)
+        if await self._session.scalar(statement) is None:
+            raise NamespaceNotFound(name)
+
+    async def _get(self, name: str) -> NamespaceRecord:
+        found = await self._find(name)
+        if found is None:
+            raise NamespaceNotFound(name)
+        return found
+
+    async def _find(self, name: str) -> NamespaceRecord | None:
+        row = (await self._session.execute(_SELECT.where(NamespaceRow.name == name))).one_or_none()
+        return None if row is None else NamespaceRecord(*row)

@@ -1,0 +1,180 @@
+"""What goes into the registry and what comes out: frozen values, never database rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import Enum
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+JsonObject: TypeAlias = "dict[str, Any]"
+
+
+class Unset(Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+"""A field of a change that stays as it is. `None` is a value: it clears the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A slice of a list. `next_cursor` fetches the slice after it and is `None` on the last."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceRecord:
+    """A tenant: the first segment of its servers' URLs."""
+
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ServerName:
+    """The two names that identify a server."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRecord:
+    """A published MCP server; `counts` and `description` are those of its active revision, number `revision`."""
+
+    namespace: str
+    name: str
+    title: str
+    kind: str
+    base_url: str | None
+    server_variables: dict[str, str]
+    instructions: str | None
+    enabled: bool
+    revision: int
+    counts: dict[str, int]
+    description: JsonObject
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRecord:
+    """One compilation of a server's description. It never changes."""
+
+    number: int
+    digest: str
+    compiler_version: str
+    media_type: str
+    document_url: str | None
+    counts: dict[str, int]
+    description: JsonObject
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOverride:
+    """What an operator changed about one operation's tool. `None` keeps what the description says."""
+
+    operation_key: str
+    enabled: bool | None
+    name: str | None
+    description: str | None
+    annotations: JsonObject | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRecord:
+    """A compiled tool: `name` and `definition` as compiled, the operator's override beside them, not applied."""
+
+    name: str
+    operation_key: str
+    definition: JsonObject
+    override: ToolOverride | None
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticRecord:
+    """One remark of the compiler about a document; `pointer` is a JSON Pointer into it."""
+
+    code: str
+    severity: str
+    pointer: str
+    line: int | None
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewTool:
+    """A tool about to be stored. `operation_key` is `"METHOD /path"`."""
+
+    name: str
+    operation_key: str
+    definition: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRevision:
+    """A compilation about to be stored; the order of tools and diagnostics is kept.
+
+    `digest` is the SHA-256 of the document and the options it was imported with: equal digests mean there is
+    nothing to store. `counts` holds `operations`, `tools` and `skipped`.
+    """
+
+    digest: str
+    compiler_version: str
+    document: bytes
+    media_type: str
+    document_url: str | None
+    description: Mapping[str, Any]
+    counts: Mapping[str, int]
+    tools: Sequence[NewTool]
+    diagnostics: Sequence[DiagnosticRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class AddedRevision:
+    """The server after an import. `is_new` is false when its active revision already had the same digest."""
+
+    server: ServerRecord
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChanges:
+    """Settings of a server to change; absent ones stay."""
+
+    title: str | Unset = UNSET
+    base_url: str | Unset | None = UNSET
+    server_variables: Mapping[str, str] | Unset = UNSET
+    instructions: str | Unset | None = UNSET
+    enabled: bool | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOverrideChanges:
+    """Fields of a tool override to change; absent ones stay, `None` gives back what the description says."""
+
+    enabled: bool | Unset | None = UNSET
+    name: str | Unset | None = UNSET
+    description: str | Unset | None = UNSET
+    annotations: Mapping[str, Any] | Unset | None = UNSET
+
+
+def present(changes: ServerChanges | ToolOverrideChanges) -> dict[str, Any]:
+    """Return the fields of `changes` that are set, by name, mappings as plain dicts."""
+    values = {field.name: getattr(changes, field.name) for field in fields(changes)}
+    return {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if value is not UNSET
+    }

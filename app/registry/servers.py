@@ -1,0 +1,166 @@
+"""Servers: what is published under which name, with which settings and which revision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.registry.errors import ServerExists, ServerNotFound
+from app.registry.insertion import insert_revision
+from app.registry.lookups import ServerKey, require_namespace, revision_id, server_key
+from app.registry.paging import DEFAULT_LIMIT, page, page_size, position
+from app.registry.records import AddedRevision, NewRevision, Page, ServerChanges, ServerName, ServerRecord, present
+from app.registry.tables import RevisionRow, ServerRow
+
+_LISTING = "servers"
+_FIRST_REVISION = 1
+_SELECT = select(
+    ServerRow.namespace,
+    ServerRow.name,
+    ServerRow.title,
+    ServerRow.kind,
+    ServerRow.base_url,
+    ServerRow.server_variables,
+    ServerRow.instructions,
+    ServerRow.enabled,
+    ServerRow.active_revision.label("revision"),
+    RevisionRow.counts,
+    RevisionRow.description,
+    ServerRow.created_at,
+    ServerRow.updated_at,
+).join(RevisionRow, and_(RevisionRow.server_id == ServerRow.id, RevisionRow.number == ServerRow.active_revision))
+
+
+class Servers:
+    """The servers of every namespace, seen through one transaction."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        """Work inside the session's transaction; whoever opened it commits."""
+        self._session = session
+
+    async def create(  # noqa: PLR0913 (a server's settings, each by keyword)
+        self,
+        namespace: str,
+        name: str,
+        *,
+        title: str,
+        revision: NewRevision,
+        kind: str = "openapi",
+        base_url: str | None = None,
+        server_variables: Mapping[str, str] | None = None,
+        instructions: str | None = None,
+    ) -> ServerRecord:
+        """Publish a server with its first revision, or raise `NamespaceNotFound` or `ServerExists`."""
+        await require_namespace(self._session, namespace, hold=True)
+        settings = {
+            "title": title,
+            "kind": kind,
+            "base_url": base_url,
+            "server_variables": dict(server_variables or {}),
+            "instructions": instructions,
+        }
+        server_id = await self._insert(namespace, name, settings=settings)
+        await insert_revision(self._session, server_id, number=_FIRST_REVISION, revision=revision)
+        return await self.get(namespace, name)
+
+    async def get(self, namespace: str, name: str) -> ServerRecord:
+        """Return one server, or raise `ServerNotFound`."""
+        query = _SELECT.where(ServerRow.namespace == namespace, ServerRow.name == name)
+        row = (await self._session.execute(query)).one_or_none()
+        if row is None:
+            raise ServerNotFound(namespace, name)
+        return ServerRecord(**row._asdict())
+
+    async def list(
+        self, namespace: str, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    ) -> Page[ServerRecord]:
+        """Return a page of a namespace's servers in order of name.
+
+        Raises `NamespaceNotFound`, or `InvalidCursor` for a cursor of another list.
+        """
+        await require_namespace(self._session, namespace)
+        after, size = position(_LISTING, cursor), page_size(limit)
+        query = _SELECT.where(ServerRow.namespace == namespace).order_by(ServerRow.name).limit(size + 1)
+        if after is not None:
+            query = query.where(ServerRow.name > after)
+        rows = await self._session.execute(query)
+        records = [ServerRecord(**row._asdict()) for row in rows]
+        return page(records, size, listing=_LISTING, key=lambda record: record.name)
+
+    async def names(self) -> tuple[ServerName, ...]:
+        """Return the names of all servers of all namespaces, in order."""
+        query = select(ServerRow.namespace, ServerRow.name).order_by(ServerRow.namespace, ServerRow.name)
+        return tuple(ServerName(*row) for row in await self._session.execute(query))
+
+    async def update(self, namespace: str, name: str, *, changes: ServerChanges) -> ServerRecord:
+        """Change a server's settings, or raise `ServerNotFound`."""
+        server = await server_key(self._session, ServerName(namespace, name), lock=True)
+        await self._apply(server, changes)
+        return await self.get(namespace, name)
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Remove a server with its revisions and overrides, or raise `ServerNotFound`."""
+        statement = delete(ServerRow).where(ServerRow.namespace == namespace, ServerRow.name == name)
+        if await self._session.scalar(statement.returning(ServerRow.id)) is None:
+            raise ServerNotFound(namespace, name)
+
+    async def add_revision(
+        self, namespace: str, name: str, *, revision: NewRevision, changes: ServerChanges | None = None
+    ) -> AddedRevision:
+        """Store a revision and make it the active one, or raise `ServerNotFound`.
+
+        If the active revision has the same digest, nothing is stored; `changes` apply in either case.
+        """
+        server = await server_key(self._session, ServerName(namespace, name), lock=True)
+        is_new = revision.digest != await self._active_digest(server)
+        if is_new:
+            number = await self._next_number(server)
+            await insert_revision(self._session, server.id, number=number, revision=revision)
+            server = await self._activate(server, number)
+        await self._apply(server, changes or ServerChanges())
+        return AddedRevision(server=await self.get(namespace, name), is_new=is_new)
+
+    async def activate_revision(self, namespace: str, name: str, *, number: int) -> ServerRecord:
+        """Make an earlier or later revision the active one, or raise `ServerNotFound` or `RevisionNotFound`."""
+        server = await server_key(self._session, ServerName(namespace, name), lock=True)
+        await revision_id(self._session, server, number=number)
+        await self._activate(server, number)
+        return await self.get(namespace, name)
+
+    async def _insert(self, namespace: str, name: str, *, settings: dict[str, Any]) -> int:
+        statement = insert(ServerRow).values(
+            namespace=namespace, name=name, active_revision=_FIRST_REVISION, **settings
+        )
+        try:
+            # A savepoint, because PostgreSQL would otherwise refuse the rest of the caller's transaction.
+            async with self._session.begin_nested():
+                return (await self._session.execute(statement.returning(ServerRow.id))).scalar_one()
+        except IntegrityError as error:
+            raise ServerExists(namespace, name) from error
+
+    async def _apply(self, server: ServerKey, changes: ServerChanges) -> None:
+        values = present(changes)
+        if values:
+            await self._session.execute(update(ServerRow).where(ServerRow.id == server.id).values(values))
+
+    async def _activate(self, server: ServerKey, number: int) -> ServerKey:
+        if number != server.active_revision:
+            statement = update(ServerRow).where(ServerRow.id == server.id)
+            await self._session.execute(statement.values(active_revision=number))
+        return replace(server, active_revision=number)
+
+    async def _active_digest(self, server: ServerKey) -> str | None:
+        query = select(RevisionRow.digest).where(
+            RevisionRow.server_id == server.id, RevisionRow.number == server.active_revision
+        )
+        return await self._session.scalar(query)
+
+    async def _next_number(self, server: ServerKey) -> int:
+        # Not the active number plus one: after a rollback the later revisions are still there.
+        query = select(func.max(RevisionRow.number)).where(RevisionRow.server_id == server.id)
+        return (await self._session.scalar(query) or 0) + 1

@@ -1,0 +1,165 @@
+"""The tables, as SQLAlchemy sees them; `migrations/` creates them and a test holds the two together.
+
+Text is `Text` without a length everywhere, so that SQLite and PostgreSQL accept the same values.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Integer, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMING: Final = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+}
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class StorableText(TypeDecorator[str]):
+    """Text from documents, where NUL and lone surrogates occur: no database stores them, so U+FFFD stands in."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (the interface)
+        """Replace what cannot be stored, in values written and values compared alike."""
+        return value if value is None else _UNSTORABLE.sub("\ufffd", value)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC. SQLite has no time zones: its values are written and read as UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (the interface)
+        """Convert to UTC before SQLite drops the offset."""
+        return value if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 (the interface)
+        """Give back what SQLite dropped."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Names page and sort by code point on both databases; a locale's order would differ and can change under an index.
+NAME: Final = StorableText().with_variant(StorableText(collation="C"), "postgresql")
+# SQLite numbers rows by itself only in a column that is exactly INTEGER.
+ID: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """The registry's declarative base."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: StorableText(),
+        datetime: UtcDateTime(),
+        bytes: LargeBinary(),
+        dict[str, Any]: JSON(none_as_null=True),
+    }
+
+
+class NamespaceRow(Base):
+    """A tenant."""
+
+    __tablename__ = "namespaces"
+
+    name: Mapped[str] = mapped_column(NAME, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ServerRow(Base):
+    """A published server and the settings that outlive its revisions."""
+
+    __tablename__ = "servers"
+    __table_args__ = (UniqueConstraint("namespace", "name"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    namespace: Mapped[str] = mapped_column(NAME, ForeignKey("namespaces.name", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(NAME)
+    title: Mapped[str]
+    kind: Mapped[str]
+    base_url: Mapped[str | None]
+    server_variables: Mapped[dict[str, Any]]
+    instructions: Mapped[str | None]
+    enabled: Mapped[bool] = mapped_column(default=True)
+    active_revision: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
+class RevisionRow(Base):
+    """One compilation. Triggers refuse every UPDATE of it, of its tools and of its diagnostics."""
+
+    __tablename__ = "revisions"
+    __table_args__ = (UniqueConstraint("server_id", "number"),)
+
+    id: Mapped[int] = mapped_column(ID, primary_key=True)
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    digest: Mapped[str]
+    compiler_version: Mapped[str]
+    document: Mapped[bytes]
+    media_type: Mapped[str]
+    document_url: Mapped[str | None]
+    description: Mapped[dict[str, Any]]
+    counts: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ToolRow(Base):
+    """A compiled tool. `definition` is compact JSON in plain text, parsed only when a reader wants it."""
+
+    __tablename__ = "tools"
+    __table_args__ = (UniqueConstraint("revision_id", "name"),)
+
+    revision_id: Mapped[int] = mapped_column(ID, ForeignKey("revisions.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(NAME)
+    operation_key: Mapped[str]
+    definition: Mapped[str] = mapped_column(Text)
+
+
+class DiagnosticRow(Base):
+    """One remark of the compiler."""
+
+    __tablename__ = "diagnostics"
+
+    revision_id: Mapped[int] = mapped_column(ID, ForeignKey("revisions.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    code: Mapped[str]
+    severity: Mapped[str]
+    pointer: Mapped[str]
+    line: Mapped[int | None]
+    message: Mapped[str]
+    remedy: Mapped[str]
+
+
+class ToolOverrideRow(Base):
+    """An operator's change to a tool, keyed by operation so that it survives the next import."""
+
+    __tablename__ = "tool_overrides"
+
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
+    operation_key: Mapped[str] = mapped_column(primary_key=True)
+    enabled: Mapped[bool | None]
+    name: Mapped[str | None]
+    description: Mapped[str | None]
+    annotations: Mapped[dict[str, Any] | None]

@@ -1,0 +1,1 @@
+"""Who may call: hosts, origins and keys of our callers."""

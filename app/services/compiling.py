@@ -1,0 +1,70 @@
+"""Compiling in a process of its own: a hostile or huge description cannot stall or kill the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from app.errors import CausewayError
+from converters import DescriptionError
+
+if TYPE_CHECKING:
+    from app.services.compile_worker import Job
+
+_WORKER: Final = "app.services.compile_worker"
+_TIMEOUT: Final = 60.0
+_AT_ONCE: Final = 2
+
+
+class CompileFailedError(CausewayError):
+    """The compile process died or ran out of time or memory; nothing was stored."""
+
+    code = "spec_too_costly"
+
+
+class Compiler:
+    """Compiles descriptions, two at a time."""
+
+    def __init__(self) -> None:
+        """Start no process yet."""
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    async def compile(self, job: Job) -> dict[str, Any]:
+        """Compile one description; gives the compilation as JSON values (see `compile_worker`).
+
+        Raises:
+            DescriptionError: when the description cannot be used.
+            CompileFailedError: when compiling it costs more than is allowed.
+
+        """
+        async with self._free:
+            output = await self._run(pickle.dumps(job))
+        answer = await asyncio.to_thread(json.loads, output)
+        if "error" in answer:
+            error = answer["error"]
+            raise DescriptionError(
+                error["code"], error["message"], pointer=error["pointer"], line=error["line"], remedy=error["remedy"]
+            )
+        compilation: dict[str, Any] = answer["compilation"]
+        return compilation
+
+    @staticmethod
+    async def _run(job: bytes) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", _WORKER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(_TIMEOUT):
+                output, _ = await process.communicate(job)
+        except TimeoutError:
+            raise CompileFailedError(f"Compiling the description took longer than {_TIMEOUT:g} seconds.") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise CompileFailedError("Compiling the description took more time or memory than is allowed.")
+        return output

@@ -1,0 +1,37 @@
+"""Namespaces: the tenants of a gateway."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.registry import Database
+    from app.registry.records import NamespaceRecord, Page
+    from app.services.events import ServerEvents
+
+
+class Namespaces:
+    """The use cases around namespaces."""
+
+    def __init__(self, database: Database, events: ServerEvents) -> None:
+        """Work on `database`, telling `events` what changed."""
+        self._database = database
+        self._events = events
+
+    async def create(self, name: str) -> NamespaceRecord:
+        """Create a namespace; raises `NamespaceExists`."""
+        async with self._database.transaction() as registry:
+            return await registry.namespaces.create(name)
+
+    async def list(self, *, cursor: str | None, limit: int) -> Page[NamespaceRecord]:
+        """Give a page of namespaces; raises `InvalidCursor`."""
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.namespaces.list(cursor=cursor, limit=limit)
+
+    async def delete(self, name: str) -> None:
+        """Delete a namespace with its servers; raises `NamespaceNotFound`."""
+        async with self._database.transaction() as registry:
+            gone = [each for each in await registry.servers.names() if each.namespace == name]
+            await registry.namespaces.delete(name)
+        for server in gone:
+            await self._events.changed(server.namespace, server.name)

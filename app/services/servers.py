@@ -1,0 +1,112 @@
+"""Read, list, change and delete servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.errors import CausewayError
+from app.registry.records import UNSET, ServerChanges
+from converters.request_plans import ServerUnknownError, check_base_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.registry import Database
+    from app.registry.records import DiagnosticRecord, Page, RevisionRecord, ServerRecord
+    from app.services.events import ServerEvents
+
+
+class InvalidServerError(CausewayError):
+    """A server's settings cannot be used."""
+
+    code = "server_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerDetails:
+    """A server with the diagnostics of its active revision."""
+
+    server: ServerRecord
+    diagnostics: tuple[DiagnosticRecord, ...]
+
+
+class Servers:
+    """The use cases around a server that exists."""
+
+    def __init__(self, database: Database, events: ServerEvents) -> None:
+        """Work on `database`, telling `events` what changed."""
+        self._database = database
+        self._events = events
+
+    async def read(self, namespace: str, name: str) -> ServerDetails:
+        """Give one server; raises `ServerNotFound`."""
+        async with self._database.transaction(read_only=True) as registry:
+            server = await registry.servers.get(namespace, name)
+            return ServerDetails(server, await registry.revisions.diagnostics(namespace, name))
+
+    async def list(self, namespace: str, *, cursor: str | None, limit: int) -> Page[ServerRecord]:
+        """Give a page of servers; raises `NamespaceNotFound` or `InvalidCursor`."""
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.servers.list(namespace, cursor=cursor, limit=limit)
+
+    async def change(self, namespace: str, name: str, changes: ServerChanges) -> ServerDetails:
+        """Change settings; raises `ServerNotFound` or `InvalidServerError`."""
+        async with self._database.transaction() as registry:
+            server = await registry.servers.get(namespace, name)
+            check_settings(changes, server.description)
+            await registry.servers.update(namespace, name, changes=changes)
+        await self._events.changed(namespace, name)
+        return await self.read(namespace, name)
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Delete a server; raises `ServerNotFound`."""
+        async with self._database.transaction() as registry:
+            await registry.servers.delete(namespace, name)
+        await self._events.changed(namespace, name)
+
+    async def document(self, namespace: str, name: str, *, number: int | None = None) -> tuple[bytes, str]:
+        """Give a revision's document as it was uploaded, and its media type."""
+        async with self._database.transaction(read_only=True) as registry:
+            revision = await registry.revisions.get(namespace, name, number=number)
+            return await registry.revisions.document(namespace, name, number=number), revision.media_type
+
+    async def revisions(self, namespace: str, name: str, *, cursor: str | None, limit: int) -> Page[RevisionRecord]:
+        """Give a page of a server's revisions, newest first."""
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.revisions.list(namespace, name, cursor=cursor, limit=limit)
+
+    async def revision(self, namespace: str, name: str, *, number: int) -> RevisionRecord:
+        """Give one revision; raises `RevisionNotFound`."""
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.revisions.get(namespace, name, number=number)
+
+    async def activate(self, namespace: str, name: str, *, number: int) -> ServerDetails:
+        """Make another revision the active one; raises `RevisionNotFound`."""
+        async with self._database.transaction() as registry:
+            await registry.servers.activate_revision(namespace, name, number=number)
+        await self._events.changed(namespace, name)
+        return await self.read(namespace, name)
+
+
+def check_settings(changes: ServerChanges, description: Mapping[str, Any]) -> None:
+    """Refuse a base URL or server variable that cannot be used; raises `InvalidServerError`."""
+    if isinstance(changes.base_url, str):
+        try:
+            check_base_url(changes.base_url)
+        except ServerUnknownError as error:
+            raise InvalidServerError(error.message) from None
+    if changes.server_variables is not UNSET:
+        _check_variables(changes.server_variables, description)
+
+
+def _check_variables(given: Any, description: Mapping[str, Any]) -> None:
+    declared: dict[str, list[str]] = {}
+    for server in description.get("servers", []):
+        for name, variable in server["variables"].items():
+            declared.setdefault(name, []).extend(variable["enum"])
+    for name, value in given.items():
+        if name not in declared:
+            raise InvalidServerError(f"The description has no server variable {name!r}.")
+        if declared[name] and value not in declared[name]:
+            raise InvalidServerError(f"The server variable {name!r} must be one of {', '.join(declared[name])}.")

@@ -1,0 +1,98 @@
+"""Read tools and override what the description says of them; overrides survive re-imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from app.errors import CausewayError
+
+from converters.naming import is_legal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.registry import Database
+    from app.registry.records import ServerRecord, ToolOverrideChanges, ToolRecord
+    from app.services.events import ServerEvents
+
+
+class InvalidToolError(CausewayError):
+    """An override cannot be used."""
+
+    code = "tool_invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedServer:
+    """All that is needed to serve a server: its settings and the definitions of its enabled tools."""
+
+    server: ServerRecord
+    definitions: tuple[dict[str, Any], ...]
+    document_url: str | None
+
+
+class Tools:
+    """The use cases around the tools of a server."""
+
+    def __init__(self, database: Database, events: ServerEvents) -> None:
+        """Work on `database`, telling `events` what changed."""
+        self._database = database
+        self._events = events
+
+    async def list(self, namespace: str, server: str) -> tuple[dict[str, Any], ...]:
+        """Give the definitions of all tools with overrides applied, disabled ones included."""
+        async with self._database.transaction(read_only=True) as registry:
+            return tuple(map(overridden, await registry.revisions.tools(namespace, server)))
+
+    async def read(self, namespace: str, server: str, tool: str) -> dict[str, Any]:
+        """Give one tool's definition with its override applied; raises `ToolNotFound`."""
+        async with self._database.transaction(read_only=True) as registry:
+            return overridden(await registry.revisions.tool(namespace, server, tool_name=tool))
+
+    async def change(self, namespace: str, server: str, tool: str, *, changes: ToolOverrideChanges) -> dict[str, Any]:
+        """Override parts of a tool; raises `ToolNotFound` or `InvalidToolError`."""
+        async with self._database.transaction() as registry:
+            record = await registry.revisions.tool(namespace, server, tool_name=tool)
+            if isinstance(changes.name, str):
+                _check_name(changes.name, record, await registry.revisions.tools(namespace, server))
+            record = await registry.revisions.set_override(
+                namespace, server, operation_key=record.operation_key, changes=changes
+            )
+        await self._events.changed(namespace, server)
+        return overridden(record)
+
+    async def load(self, namespace: str, server: str) -> LoadedServer | None:
+        """Load a server for serving; None where it is disabled. Raises `ServerNotFound`."""
+        async with self._database.transaction(read_only=True) as registry:
+            record = await registry.servers.get(namespace, server)
+            if not record.enabled:
+                return None
+            tools = await registry.revisions.tools(namespace, server)
+            revision = await registry.revisions.get(namespace, server)
+        definitions = (overridden(each) for each in tools)
+        return LoadedServer(record, tuple(each for each in definitions if each["enabled"]), revision.document_url)
+
+
+def overridden(record: ToolRecord) -> dict[str, Any]:
+    """Apply a tool's override to its definition."""
+    override = record.override
+    if override is None:
+        return record.definition
+    changed = {
+        field: getattr(override, field)
+        for field in ("enabled", "name", "description")
+        if getattr(override, field) is not None
+    }
+    annotations = {**record.definition["annotations"], **(override.annotations or {})}
+    return {**record.definition, **changed, "annotations": annotations}
+
+
+def _check_name(name: str, record: ToolRecord, tools: Sequence[ToolRecord]) -> None:
+    if not is_legal(name):
+        raise InvalidToolError(f"The tool name {name[:80]!r} must be letters, digits, '_' and '-', at most 64.")
+    for other in tools:
+        if other.operation_key != record.operation_key and overridden(other)["name"].lower() == name.lower():
+            raise InvalidToolError(f"The tool name {name!r} is taken by {other.operation_key}.")
+
+

@@ -1,0 +1,104 @@
+"""Settings: read once, frozen, and nowhere else.
+
+Every setting is `CAUSEWAY_<NAME>` in the environment or `<name>` in `causeway.toml` in the working directory; the
+environment wins, and what the command line gives wins over both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+CONFIG_FILE = "causeway.toml"
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "causeway"
+
+
+class Settings(BaseSettings):
+    """The service's settings (contract, "Settings")."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CAUSEWAY_", frozen=True, extra="ignore", toml_file=CONFIG_FILE, env_ignore_empty=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(None, description="Where clients reach this gateway, when that is not host and port.")
+    data_dir: Path = Field(default_factory=_default_data_dir, description="Folder for what is stored on disk.")
+    database_url: str | None = Field(None, description="PostgreSQL or SQLite URL; by default SQLite in DATA_DIR.")
+    admin_key: SecretStr | None = Field(None, description="Key that may do everything; setting it means service mode.")
+    egress_allow: tuple[str, ...] = Field((), description="Networks (CIDR) that service mode may connect to besides public ones.")
+    egress_deny: tuple[str, ...] = Field((), description="Networks (CIDR) that are never connected to.")
+    call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
+
+    @field_validator("egress_allow", "egress_deny")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            ipaddress.ip_network(text, strict=False)
+        return value
+
+    @model_validator(mode="after")
+    def _service_mode_has_a_key(self) -> Self:
+        key = self.admin_key.get_secret_value() if self.admin_key else ""
+        if not self.is_local and len(key) < MIN_KEY_LENGTH:
+            message = (
+                f"CAUSEWAY_ADMIN_KEY must be set to at least {MIN_KEY_LENGTH} characters when the gateway "
+                "listens beyond this machine or runs in service mode."
+            )
+            raise ValueError(message)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the command line, then the environment, then `causeway.toml`; no `.env` file."""
+        _ = dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is local mode: bound to loopback and no key configured."""
+        return self.admin_key is None and is_loopback(self.host)
+
+    @property
+    def registry_url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'causeway.db'}"
+
+
+MIN_KEY_LENGTH = 16
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine and nothing else."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load(**given: Any) -> Settings:
+    """Read the settings; `given` (from the command line) wins, None meaning "not given".
+
+    Raises:
+        pydantic.ValidationError: for a value that cannot be used.
+
+    """
+    return Settings(**{name: value for name, value in given.items() if value is not None})
