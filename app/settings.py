@@ -31,11 +31,15 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    public_url: str | None = Field(None, description="Where clients reach this gateway, when that is not host and port.")
+    public_url: str | None = Field(
+        None, description="Where clients reach this gateway, when that is not host and port."
+    )
     data_dir: Path = Field(default_factory=_default_data_dir, description="Folder for what is stored on disk.")
     database_url: str | None = Field(None, description="PostgreSQL or SQLite URL; by default SQLite in DATA_DIR.")
     admin_key: SecretStr | None = Field(None, description="Key that may do everything; setting it means service mode.")
-    egress_allow: tuple[str, ...] = Field((), description="Networks (CIDR) that service mode may connect to besides public ones.")
+    egress_allow: tuple[str, ...] = Field(
+        (), description="Networks (CIDR) that service mode may connect to besides public ones."
+    )
     egress_deny: tuple[str, ...] = Field((), description="Networks (CIDR) that are never connected to.")
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 
@@ -58,7 +62,7 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
-    def settings_customise_sources(
+    def settings_customise_sources(  # noqa: PLR0917 - the signature is pydantic-settings'
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,

@@ -1,7 +1,7 @@
 """OpenAPI in, tools out, requests planned: no network, no database, no web.
 
-    from converters import compile_description
-    compilation = compile_description(open("openapi.yaml", "rb").read())
+from converters import compile_description
+compilation = compile_description(open("openapi.yaml", "rb").read())
 """
 
 from converters.compiler import Compilation, Counts, compile_description

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import jsonschema_rs
 
@@ -53,12 +53,10 @@ class ArgumentChecker:
         raise ArgumentsError(tuple(found[:_MAX_PROBLEMS]))
 
     def _problems(self, error: jsonschema_rs.ValidationError) -> list[ArgumentProblem]:
-        describe = _BY_KIND.get(error.kind.name)
+        describe = self._BY_KIND.get(error.kind.name)
         if describe is not None:
             return describe(self, error)
-        return [
-            ArgumentProblem(f"arg_{error.kind.name}", _at(error), _expectation(error), _shown(error.instance))
-        ]
+        return [ArgumentProblem(f"arg_{error.kind.name}", _at(error), _expectation(error), _shown(error.instance))]
 
     def _required(self, error: jsonschema_rs.ValidationError) -> list[ArgumentProblem]:
         name = str(error.kind.value)
@@ -77,7 +75,9 @@ class ArgumentChecker:
             if not hint and known:
                 hint = f"Known arguments: {', '.join(list(known)[:_MAX_OPTIONS])}."
             problems.append(
-                ArgumentProblem("arg_unknown", pointers.join(_at(error), name), "no argument of this name", repr(name), hint)
+                ArgumentProblem(
+                    "arg_unknown", pointers.join(_at(error), name), "no argument of this name", repr(name), hint
+                )
             )
         return problems
 
@@ -95,13 +95,12 @@ class ArgumentChecker:
         expected = " or ".join(_TYPE_NAMES.get(kind, kind) for kind in kinds)
         return [ArgumentProblem("arg_type", _at(error), expected, _shown(error.instance))]
 
-
-_BY_KIND: Final[Mapping[str, Callable[[ArgumentChecker, Any], list[ArgumentProblem]]]] = {
-    "required": ArgumentChecker._required,  # noqa: SLF001 - a table of this class's methods
-    "additionalProperties": ArgumentChecker._unknown,  # noqa: SLF001
-    "enum": ArgumentChecker._enum,  # noqa: SLF001
-    "type": ArgumentChecker._type,  # noqa: SLF001
-}
+    _BY_KIND: ClassVar[Mapping[str, Callable[[ArgumentChecker, Any], list[ArgumentProblem]]]] = {
+        "required": _required,
+        "additionalProperties": _unknown,
+        "enum": _enum,
+        "type": _type,
+    }
 
 
 def _at(error: jsonschema_rs.ValidationError) -> str:

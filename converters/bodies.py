@@ -102,7 +102,9 @@ def _is_plain(value: dict[str, Any]) -> bool:
 
 def _combined(schemas: list[Schema]) -> Schema:
     """Join what several `allOf` branches say of one property."""
-    distinct = [each for index, each in enumerate(schemas) if each.value not in [prior.value for prior in schemas[:index]]]
+    distinct = [
+        each for index, each in enumerate(schemas) if each.value not in [prior.value for prior in schemas[:index]]
+    ]
     if len(distinct) == 1:
         return distinct[0]
     return Schema({"allOf": [each.value for each in distinct]}, distinct[-1].pointer)

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from converters import documents, naming, normalization, operations, references, schemas, texts
 from converters.diagnostics import Diagnostic, DiagnosticLog, Severity
-from converters.documents import DEFAULT_LIMITS
 from converters.errors import DescriptionError
+from converters.limits import DEFAULT_LIMITS
 from converters.security import declared_schemes
 from converters.tools import ToolCompiler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from converters.documents import Document, Limits
+    from converters.documents import Document
+    from converters.limits import Limits
     from converters.references import Description
     from converters.tool_definitions import ToolDefinition
 

@@ -16,24 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from converters import pointers, yaml_events
 from converters.errors import DescriptionError
 from converters.json_positions import lines_of_json
+from converters.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a document may cost; an operator can change these (acceptance.md, "Limits").
-
-    `size` in bytes after decoding; `depth` nested containers; `nodes` values; `aliases` YAML aliases; `expanded`
-    values once aliases are followed.
-    """
-
-    size: int = 20 * 1024 * 1024
-    depth: int = 100
-    nodes: int = 2_000_000
-    aliases: int = 1_000
-    expanded: int = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +38,6 @@ class Document:
         found = (lines_of_json if self.is_json else yaml_events.lines_of_yaml)(self.text, set(paths.values()))
         return {pointer: found[path] for pointer, path in paths.items() if path in found}
 
-
-DEFAULT_LIMITS: Final = Limits()
 
 # The first bytes of file formats that people upload by mistake.
 _MAGIC: Final[Mapping[bytes, str]] = {
@@ -258,7 +242,7 @@ def _check_size(root: Any, limits: Limits) -> None:
 
 
 def _replace_lone_surrogates(root: Any) -> Iterable[str]:
-    """Replace lone surrogates (from `\\ud800` escapes) by U+FFFD in place; gives the pointers of what changed."""
+    r"""Replace lone surrogates (from `\ud800` escapes) by U+FFFD in place; gives the pointers of what changed."""
     stack: list[tuple[Any, str]] = [(root, "")]
     while stack:
         container, pointer = stack.pop()

@@ -26,7 +26,9 @@ class DescriptionError(ConverterError):
     the 1-based line in the document, `remedy` what to do about it.
     """
 
-    def __init__(self, code: str, message: str, *, pointer: str = "", line: int | None = None, remedy: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, *, pointer: str = "", line: int | None = None, remedy: str = ""
+    ) -> None:
         """Keep what went wrong, where, and what to do."""
         super().__init__(message)
         self.code = code

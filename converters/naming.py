@@ -57,7 +57,9 @@ def preferred_name(operation: Operation) -> str:
             cleaned = _cleaned(candidate)
             if cleaned and _is_faithful(candidate, cleaned):
                 return cleaned
-            return f"{cleaned}_{_digest(candidate)}" if cleaned else _hashed(_from_path(operation), candidate, MAX_LENGTH)
+            return (
+                f"{cleaned}_{_digest(candidate)}" if cleaned else _hashed(_from_path(operation), candidate, MAX_LENGTH)
+            )
     return _from_path(operation)
 
 

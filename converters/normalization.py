@@ -110,9 +110,11 @@ class _Swagger:
         root["servers"] = self._servers(self._source.get("schemes"))
         root["components"] = {"securitySchemes": self._security_schemes()}
         self._origins["/components/securitySchemes"] = "/securityDefinitions"
-        root["paths"] = paths if not isinstance(paths, dict) else {
-            path: self._path_item(item, path) for path, item in paths.items()
-        }
+        root["paths"] = (
+            paths
+            if not isinstance(paths, dict)
+            else {path: self._path_item(item, path) for path, item in paths.items()}
+        )
         return replace(self._description, root=root, version="2.0", origins=self._origins)
 
     def _servers(self, schemes: Any) -> list[dict[str, Any]]:
@@ -121,7 +123,9 @@ class _Swagger:
         path = base_path if isinstance(base_path, str) else ""
         if not isinstance(host, str) or not host:
             return [{"url": path}] if path else []
-        usable = [scheme for scheme in schemes or [] if scheme in {"https", "http"}] if isinstance(schemes, list) else []
+        usable = (
+            [scheme for scheme in schemes or [] if scheme in {"https", "http"}] if isinstance(schemes, list) else []
+        )
         return [{"url": f"{scheme}://{host}{path}"} for scheme in sorted(usable, reverse=True) or ["https"]]
 
     def _security_schemes(self) -> dict[str, Any]:
@@ -143,22 +147,29 @@ class _Swagger:
         converted = {key: value for key, value in item.items() if key not in {*SWAGGER_METHODS, "parameters"}}
         for method in SWAGGER_METHODS:
             if isinstance(item.get(method), dict):
-                converted[method] = self._operation(item[method], pointers.join(at, method), origin, method, shared)
+                converted[method] = self._operation(
+                    item[method],
+                    pointers.join(at, method),
+                    here=pointers.join(origin, method),
+                    shared=shared,
+                    shared_at=pointers.join(origin, "parameters"),
+                )
             elif method in item:
                 converted[method] = item[method]
         return converted
 
-    def _operation(self, operation: dict[str, Any], at: str, origin: str, method: str, shared: Any) -> dict[str, Any]:
+    def _operation(
+        self, operation: dict[str, Any], at: str, *, here: str, shared: Any, shared_at: str
+    ) -> dict[str, Any]:
         converted = {
             key: value
             for key, value in operation.items()
             if key not in {"parameters", "consumes", "produces", "responses", "schemes"}
         }
-        here = pointers.join(origin, method)
         parameters = self._parameters(operation.get("parameters"), pointers.join(here, "parameters"))
         named = {(value.get("name"), value.get("in")) for value, _ in parameters}
         has_body = any(value.get("in") == "body" for value, _ in parameters)
-        for value, pointer in self._parameters(shared, pointers.join(origin, "parameters")):
+        for value, pointer in self._parameters(shared, shared_at):
             if (value.get("name"), value.get("in")) not in named and not (has_body and value.get("in") == "body"):
                 parameters.append((value, pointer))
         self._split_parameters(parameters, converted, at, self._media_types(operation, "consumes"))
@@ -290,5 +301,7 @@ def _security_scheme(scheme: dict[str, Any]) -> dict[str, Any]:
         return scheme
     flow = _FLOWS.get(str(scheme.get("flow")), "clientCredentials")
     details = {key: scheme[key] for key in ("authorizationUrl", "tokenUrl") if key in scheme}
-    rest = {key: value for key, value in scheme.items() if key not in {"flow", "authorizationUrl", "tokenUrl", "scopes"}}
+    rest = {
+        key: value for key, value in scheme.items() if key not in {"flow", "authorizationUrl", "tokenUrl", "scopes"}
+    }
     return {**rest, "flows": {flow: {**details, "scopes": scheme.get("scopes", {})}}}

@@ -61,7 +61,7 @@ def read_operations(description: Description, log: DiagnosticLog) -> tuple[tuple
     declared = 0
     for method, path, value, pointer, path_item in reader.declared():
         declared += 1
-        operation = reader.operation(method, path, value, pointer, path_item)
+        operation = reader.operation(method, path, value, pointer=pointer, path_item=path_item)
         if operation is not None:
             found.append(operation)
     return tuple(found), declared
@@ -147,7 +147,7 @@ class _Reader:
     # --- one operation
 
     def operation(
-        self, method: str, path: str, value: Any, pointer: str, path_item: tuple[dict[str, Any], str]
+        self, method: str, path: str, value: Any, *, pointer: str, path_item: tuple[dict[str, Any], str]
     ) -> Operation | None:
         """Read one operation; None, with a diagnostic, where it cannot be called."""
         problem = self._why_not(method, path, value)
@@ -220,9 +220,7 @@ class _Reader:
                     continue
                 key = (parameter.name, parameter.location)
                 if key in own:
-                    self._report(
-                        "parameter_duplicate", where, f"The {key[1]} parameter {key[0]!r} is declared twice."
-                    )
+                    self._report("parameter_duplicate", where, f"The {key[1]} parameter {key[0]!r} is declared twice.")
                 own.setdefault(key, parameter)
             merged.update(own)
         return merged

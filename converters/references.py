@@ -108,7 +108,9 @@ class Description:
             raise _outside(reference, uri, at)
         target = pointers.from_fragment(fragment)
         if fragment and not fragment.startswith("/"):
-            raise UnresolvedReferenceError("reference_unresolved", at, f"The anchor {reference[:200]!r} is not supported.")
+            raise UnresolvedReferenceError(
+                "reference_unresolved", at, f"The anchor {reference[:200]!r} is not supported."
+            )
         try:
             return path_get(self.source, pointers.tokens(target)), target
         except (KeyError, IndexError, TypeError):
@@ -222,7 +224,11 @@ def _references(tree: Any, place: str) -> Iterator[tuple[dict[str, Any], str]]:
             continue
         seen.add(id(node))
         if isinstance(node, list):
-            stack.extend((child, f"{pointer}/{index}", False) for index, child in enumerate(node) if isinstance(child, (dict, list)))
+            stack.extend(
+                (child, f"{pointer}/{index}", False)
+                for index, child in enumerate(node)
+                if isinstance(child, (dict, list))
+            )
             continue
         if isinstance(node.get("$ref"), str):
             yield node, pointer

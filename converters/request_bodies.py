@@ -99,8 +99,7 @@ def _multipart(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
     parts: list[bytes] = []
     for name, each in (value if isinstance(value, dict) else {"": value}).items():
         known = properties.get(name)
-        for item in each if isinstance(each, list) else [each]:
-            parts.append(_part(name, item, known))
+        parts.extend(_part(name, item, known) for item in (each if isinstance(each, list) else [each]))
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
     boundary = f"causeway-{digest}"
     body = b"".join(b"--" + boundary.encode() + b"\r\n" + part + b"\r\n" for part in parts)

@@ -65,7 +65,7 @@ def failed(message: str, meta: Mapping[str, Any] | None = None) -> ToolResult:
 
 
 def tool_result(response: ApiResponse) -> ToolResult:
-    """Shape a response: JSON, text, images, audio and other bytes each as their content block; 4xx and 5xx as errors."""
+    """Shape a response: JSON, text, images, audio and other bytes each as their content block; 4xx, 5xx as errors."""
     if response.status >= _REDIRECT:
         return failed(_error_message(response))
     kind = media_types.essence(response.content_type)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import jsonschema_rs
 
@@ -151,24 +151,24 @@ class SchemaCompiler:
                 translated.update(target)
         annotations_only = isinstance(reference, str) and self._description.version in {"2.0", "3.0"}
         for keyword, argument in value.items():
-            translate = _KEYWORDS.get(keyword)
+            translate = self._KEYWORDS.get(keyword)
             if translate is None or (annotations_only and keyword not in _SIBLINGS):
                 continue
             translate(self, translated, keyword, argument, pointer)
-        return self._completed(translated, value, pointer)
+        return self._completed(translated, value)
 
-    def _completed(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> dict[str, Any]:
+    def _completed(self, translated: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
         """Apply what depends on several keywords: types, bounds, `nullable`, `required` against `properties`."""
         if value.get("type") == "file":
             translated["contentEncoding"] = "base64"
         _complete_array(translated)
         _complete_bounds(translated, value)
-        self._complete_object(translated, value, pointer)
+        self._complete_object(translated, value)
         if value.get("nullable") is True or value.get("x-nullable") is True:
             return _nullable(translated)
         return translated
 
-    def _complete_object(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> None:
+    def _complete_object(self, translated: dict[str, Any], value: dict[str, Any]) -> None:
         if isinstance(translated.get("required"), list) and isinstance(value.get("properties"), dict):
             hidden = set(value["properties"]) - set(translated.get("properties", {}))
             translated["required"] = [name for name in translated["required"] if name not in hidden]
@@ -215,7 +215,9 @@ class SchemaCompiler:
             into[keyword] = argument
         else:
             self._log.report(
-                "schema_pattern_dropped", pointers.join(pointer, keyword), f"The pattern {str(argument)[:80]!r} is not valid."
+                "schema_pattern_dropped",
+                pointers.join(pointer, keyword),
+                f"The pattern {str(argument)[:80]!r} is not valid.",
             )
 
     def _type(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
@@ -321,38 +323,40 @@ class SchemaCompiler:
             "schema_keyword_invalid", pointers.join(pointer, keyword), f"`{keyword}` cannot be {str(argument)[:80]!r}."
         )
 
-
-_C = SchemaCompiler
-_KEYWORDS: Final[Mapping[str, Callable[[SchemaCompiler, dict[str, Any], str, Any, str], None]]] = {
-    **dict.fromkeys(("title", "description", "format", "contentEncoding", "contentMediaType", "$comment"), _C._text),  # noqa: SLF001 - a table of this class's methods
-    **dict.fromkeys(("default", "const"), _C._copy),  # noqa: SLF001
-    **dict.fromkeys(("deprecated", "readOnly", "writeOnly", "uniqueItems"), _C._true),  # noqa: SLF001
-    **dict.fromkeys(("maximum", "minimum", "multipleOf"), _C._number),  # noqa: SLF001
-    **dict.fromkeys(("exclusiveMaximum", "exclusiveMinimum"), _C._exclusive),  # noqa: SLF001
-    **dict.fromkeys(
-        ("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties", "maxContains", "minContains"),
-        _C._count,  # noqa: SLF001
-    ),
-    **dict.fromkeys(
-        (
-            "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
-            "unevaluatedProperties", "unevaluatedItems", "contentSchema",
+    _KEYWORDS: ClassVar[Mapping[str, Callable[[SchemaCompiler, dict[str, Any], str, Any, str], None]]] = {
+        **dict.fromkeys(("title", "description", "format", "contentEncoding", "contentMediaType", "$comment"), _text),
+        **dict.fromkeys(("default", "const"), _copy),
+        **dict.fromkeys(("deprecated", "readOnly", "writeOnly", "uniqueItems"), _true),
+        **dict.fromkeys(("maximum", "minimum", "multipleOf"), _number),
+        **dict.fromkeys(("exclusiveMaximum", "exclusiveMinimum"), _exclusive),
+        **dict.fromkeys(
+            (
+                "maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties", "maxContains",
+                "minContains",
+            ),
+            _count,
         ),
-        _C._one,  # noqa: SLF001
-    ),
-    **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _C._several),  # noqa: SLF001
-    **dict.fromkeys(("patternProperties", "dependentSchemas"), _C._named),  # noqa: SLF001
-    **dict.fromkeys(("example", "examples"), _C._example),  # noqa: SLF001
-    **dict.fromkeys(("$dynamicRef", "$recursiveRef", "$id"), _C._unsupported),  # noqa: SLF001
-    "properties": _C._properties,  # noqa: SLF001
-    "type": _C._type,  # noqa: SLF001
-    "pattern": _C._pattern,  # noqa: SLF001
-    "enum": _C._enum,  # noqa: SLF001
-    "required": _C._required,  # noqa: SLF001
-    "dependentRequired": _C._dependencies,  # noqa: SLF001
-    "discriminator": _C._discriminator,  # noqa: SLF001
-}  # fmt: skip
-"""How each keyword is translated; what is not listed (`xml`, `externalDocs`, extensions) is no JSON Schema keyword."""
+        **dict.fromkeys(
+            (
+                "items", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else",
+                "unevaluatedProperties", "unevaluatedItems", "contentSchema",
+            ),
+            _one,
+        ),
+        **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _several),
+        **dict.fromkeys(("patternProperties", "dependentSchemas"), _named),
+        **dict.fromkeys(("example", "examples"), _example),
+        **dict.fromkeys(("$dynamicRef", "$recursiveRef", "$id"), _unsupported),
+        "properties": _properties,
+        "type": _type,
+        "pattern": _pattern,
+        "enum": _enum,
+        "required": _required,
+        "dependentRequired": _dependencies,
+        "discriminator": _discriminator,
+    }  # fmt: skip
+    """How each keyword is translated; what is not listed (`xml`, `externalDocs`, `x-`) is no JSON Schema keyword."""
+
 
 _SIBLINGS: Final = frozenset({"title", "description", "default", "deprecated", "readOnly", "writeOnly", "example"})
 """Siblings of `$ref` that are kept where the version says that siblings are ignored: they only annotate."""
@@ -387,6 +391,9 @@ def _complete_bounds(translated: dict[str, Any], value: dict[str, Any]) -> None:
             translated["maximum"] = bounds[1]
 
 
+_NOTES: Final = ("title", "description", "deprecated", "default")
+
+
 def _nullable(translated: dict[str, Any]) -> dict[str, Any]:
     """Admit null where OAS 3.0's `nullable: true` (or 2.0's `x-nullable`) does."""
     kind = translated.get("type")
@@ -395,7 +402,7 @@ def _nullable(translated: dict[str, Any]) -> dict[str, Any]:
     if isinstance(kind, list):
         return {**translated, "type": [*kind, *({"null"} - set(kind))]}
     if {"$ref", "allOf", "anyOf", "oneOf"} & translated.keys():
-        notes = {key: translated[key] for key in ("title", "description", "deprecated", "default") if key in translated}
+        notes: dict[str, Any] = {key: translated[key] for key in _NOTES if key in translated}
         rest = {key: entry for key, entry in translated.items() if key not in notes}
         return {**notes, "anyOf": [rest, {"type": "null"}]}
     return translated

@@ -120,7 +120,7 @@ def query_pairs(name: str, value: Any, style: str, *, explode: bool, allow_reser
 
 
 def _deep(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Write `deepObject` as bracketed paths; nesting and lists (by index) go beyond the specification, as servers do."""
+    """Write `deepObject` as bracketed paths; nesting and lists (by index) go beyond the specification."""
     if isinstance(value, dict):
         for entry, each in _entries(value):
             yield from _deep(f"{path}[{entry}]", each)
@@ -158,7 +158,9 @@ def cookie_pairs(name: str, value: Any, style: str, *, explode: bool) -> list[st
 # --- forms
 
 
-def form_pairs(name: str, value: Any, style: str | None, *, explode: bool | None, allow_reserved: bool = False) -> list[str]:
+def form_pairs(
+    name: str, value: Any, style: str | None, *, explode: bool | None, allow_reserved: bool = False
+) -> list[str]:
     """Write one property of a form body as pairs (OAS 3.1 section 4.8.15.1.2, application/x-www-form-urlencoded).
 
     Without an explicit style a list repeats its name and an object is JSON, the default content type of objects.

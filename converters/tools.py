@@ -22,7 +22,7 @@ DESCRIPTION_BUDGET: Final = 2_000
 INPUT_SCHEMA_BUDGET: Final = 64 * 1024
 """Bytes of an input schema; deeper definitions are described as "anything" beyond it."""
 OUTPUT_SCHEMA_BUDGET: Final = 8 * 1024
-"""Bytes of an output schema; a larger one is not listed: lists are read by models, and most bytes were output schemas."""
+"""Bytes of an output schema; a larger one is not listed: models read lists, and most of their bytes were these."""
 
 _SAFE_METHODS: Final = frozenset({"get", "head", "query", "options", "trace"})
 _HINTS: Final = frozenset({"title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"})
@@ -152,7 +152,9 @@ class ToolCompiler:
         for other in body.content:
             if other is not chosen:
                 self._log.report(
-                    "request_body_media_type_unused", other.pointer, f"The body is sent as {chosen.name}, not {other.name}."
+                    "request_body_media_type_unused",
+                    other.pointer,
+                    f"The body is sent as {chosen.name}, not {other.name}.",
                 )
         if flat is not None and flat.is_open:
             self._log.report(
@@ -192,7 +194,13 @@ class ToolCompiler:
             extra["deprecated"] = True
         if not extra:
             return translated
-        return {**translated, **extra} if isinstance(translated, dict) else {"not": {}, **extra} if not translated else extra
+        return (
+            {**translated, **extra}
+            if isinstance(translated, dict)
+            else {"not": {}, **extra}
+            if not translated
+            else extra
+        )
 
     def _with_definitions(self, schema: dict[str, Any], used: set[str], operation: Operation) -> dict[str, Any]:
         """Add `$defs` within the budget; definitions furthest from the arguments give way first."""
@@ -209,10 +217,14 @@ class ToolCompiler:
                 budget -= size
         if cut:
             self._log.report(
-                "schema_over_budget", operation.pointer, f"{cut} nested schema(s) do not fit into {INPUT_SCHEMA_BUDGET:,} bytes."
+                "schema_over_budget",
+                operation.pointer,
+                f"{cut} nested schema(s) do not fit into {INPUT_SCHEMA_BUDGET:,} bytes.",
             )
         if definitions:
-            schema["$defs"] = _reachable(schema, dict(sorted(definitions.items()))) if cut else dict(sorted(definitions.items()))
+            schema["$defs"] = (
+                _reachable(schema, dict(sorted(definitions.items()))) if cut else dict(sorted(definitions.items()))
+            )
         return schema
 
     def _definition_size(self, compiler: schemas.SchemaCompiler, direction: str, name: str) -> int:
@@ -234,7 +246,9 @@ class ToolCompiler:
             size += self._definition_size(self._output, "output", name)
             if size > OUTPUT_SCHEMA_BUDGET:
                 self._log.report(
-                    "output_schema_dropped", schema.pointer, f"The output schema is over {OUTPUT_SCHEMA_BUDGET:,} bytes."
+                    "output_schema_dropped",
+                    schema.pointer,
+                    f"The output schema is over {OUTPUT_SCHEMA_BUDGET:,} bytes.",
                 )
                 return None
         definitions = self._output.closure(used)
@@ -248,7 +262,9 @@ class ToolCompiler:
         seen: set[str] = set()
         while "$ref" in translated and translated["$ref"] not in seen:
             seen.add(translated["$ref"])
-            target = self._output.definitions[translated["$ref"].removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")]
+            target = self._output.definitions[
+                translated["$ref"].removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
+            ]
             if isinstance(target, bool):
                 return None
             translated = target

@@ -19,8 +19,8 @@ from converters.json_positions import trie, with_ancestors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from converters.documents import Limits
     from converters.json_positions import Path
+    from converters.limits import Limits
 
 _CORE_TAG: Final = "tag:yaml.org,2002:"
 _COLLECTION_TAGS: Final = frozenset({None, "!", _CORE_TAG + "map", _CORE_TAG + "seq"})
@@ -109,8 +109,12 @@ class _Builder:
     def document(self, event: Any) -> None:
         self._documents += 1
         if self._documents > 1:
-            raise _problem("spec_multiple_documents", "The file holds more than one YAML document", event,
-                           "Upload one document per file, without further `---` lines.")
+            raise _problem(
+                "spec_multiple_documents",
+                "The file holds more than one YAML document",
+                event,
+                "Upload one document per file, without further `---` lines.",
+            )
 
     def scalar(self, event: Any) -> None:
         is_merge = self._waits_for_key() and event.value == "<<" and (event.implicit[0] or event.tag == _MERGE_TAG)
@@ -128,13 +132,21 @@ class _Builder:
     def alias(self, event: Any) -> None:
         self._aliases += 1
         if event.anchor in self._open_anchors:
-            raise _problem("spec_cycle", f"The alias *{event.anchor} stands inside what it refers to", event,
-                           "Use `$ref` for recursive schemas.")
+            raise _problem(
+                "spec_cycle",
+                f"The alias *{event.anchor} stands inside what it refers to",
+                event,
+                "Use `$ref` for recursive schemas.",
+            )
         if event.anchor not in self._anchors:
             raise _problem("spec_syntax", f"The alias *{event.anchor} has no anchor", event, "Define the anchor first.")
         if self._aliases > self._limits.aliases:
-            raise _problem("spec_expansion", f"The document uses more than {self._limits.aliases:,} aliases", event,
-                           "Use `$ref` instead of aliases.")
+            raise _problem(
+                "spec_expansion",
+                f"The document uses more than {self._limits.aliases:,} aliases",
+                event,
+                "Use `$ref` instead of aliases.",
+            )
         value, size = self._anchors[event.anchor]
         self._place(value, size, event)
 
@@ -153,8 +165,12 @@ class _Builder:
         if self._waits_for_key():
             raise _problem("spec_syntax", "A mapping uses a list or mapping as a key", event, "Use texts as keys.")
         if len(self._frames) >= self._limits.depth:
-            raise _problem("spec_depth", f"The document is nested deeper than {self._limits.depth} levels", event,
-                           "Move nested schemas to components and refer to them.")
+            raise _problem(
+                "spec_depth",
+                f"The document is nested deeper than {self._limits.depth} levels",
+                event,
+                "Move nested schemas to components and refer to them.",
+            )
         self._count(event)
         if event.anchor:
             self._open_anchors.add(event.anchor)
@@ -171,11 +187,17 @@ class _Builder:
         frame = self._frames[-1]
         key = value if value is _MERGE else event.value if isinstance(event, yaml.ScalarEvent) else value
         if not isinstance(key, str) and key is not _MERGE:
-            raise _problem("spec_syntax", "A mapping uses a value that is not a text as a key", event, "Use texts as keys.")
+            raise _problem(
+                "spec_syntax", "A mapping uses a value that is not a text as a key", event, "Use texts as keys."
+            )
         if key in frame.container:
-            raise _problem("spec_duplicate_key", f"The key {str(key)[:80]!r} stands twice in the mapping that starts at "
-                           f"line {frame.line}; the second is", event,
-                           "Keep one of them: parsers disagree on which one counts.")
+            raise _problem(
+                "spec_duplicate_key",
+                f"The key {str(key)[:80]!r} stands twice in the mapping that starts at "
+                f"line {frame.line}; the second is",
+                event,
+                "Keep one of them: parsers disagree on which one counts.",
+            )
         frame.key, frame.has_key = key, True
 
     def _attach(self, value: Any, size: int, event: Any) -> None:
@@ -185,8 +207,12 @@ class _Builder:
         frame = self._frames[-1]
         frame.size += size
         if frame.size > self._limits.expanded:
-            raise _problem("spec_expansion", f"The document expands to more than {self._limits.expanded:,} values", event,
-                           "Use `$ref` instead of aliases.")
+            raise _problem(
+                "spec_expansion",
+                f"The document expands to more than {self._limits.expanded:,} values",
+                event,
+                "Use `$ref` instead of aliases.",
+            )
         if isinstance(frame.container, list):
             frame.container.append(value)
             return
@@ -202,8 +228,12 @@ class _Builder:
     def _count(self, event: Any) -> None:
         self._nodes += 1
         if self._nodes > self._limits.nodes:
-            raise _problem("spec_expansion", f"The document holds more than {self._limits.nodes:,} values", event,
-                           "Split the description.")
+            raise _problem(
+                "spec_expansion",
+                f"The document holds more than {self._limits.nodes:,} values",
+                event,
+                "Split the description.",
+            )
 
 
 _HANDLERS: Final[dict[type, Any]] = {
@@ -273,13 +303,21 @@ def _tagged(event: Any) -> Any:
 
 
 def _unknown_tag(event: Any) -> DescriptionError:
-    return _problem("spec_tag", f"The document uses the YAML tag {event.tag[:80]!r}", event,
-                    "Use plain JSON values only: texts, numbers, booleans, null, lists and mappings.")
+    return _problem(
+        "spec_tag",
+        f"The document uses the YAML tag {event.tag[:80]!r}",
+        event,
+        "Use plain JSON values only: texts, numbers, booleans, null, lists and mappings.",
+    )
 
 
 def _bad_number(event: Any) -> DescriptionError:
-    return _problem("spec_number", f"The document holds {event.value[:40]!r}, which is not a JSON number that can be "
-                    "kept exactly", event, "Use a finite number, or quote the value as a text.")
+    return _problem(
+        "spec_number",
+        f"The document holds {event.value[:40]!r}, which is not a JSON number that can be kept exactly",
+        event,
+        "Use a finite number, or quote the value as a text.",
+    )
 
 
 def _problem(code: str, sentence: str, event: Any, remedy: str) -> DescriptionError:

@@ -71,7 +71,7 @@ def sqlite_database(folder: Path) -> str:
 
 
 async def _execute(server: str, statement: str) -> None:
-    connection = await asyncpg.connect(make_url(server).set(drivername="postgresql").render_as_string(False))
+    connection = await asyncpg.connect(server)
     try:
         await connection.execute(statement)
     finally:

@@ -1,13 +1,44 @@
-"""What routes share: the control plane they work with, and the parameters of paged lists."""
+"""What routes work with: the control plane, wired in `app.main`, and the parameters that routes share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Path, Query, Request
 
-if TYPE_CHECKING:
-    from app.api.application import ControlPlane
+from app.registry import Database
+from app.services.import_description import ImportDescription
+from app.services.namespaces import Namespaces
+from app.services.servers import Servers
+from app.services.tools import Tools
+from converters.request_plans import RequestPlan
+
+
+class ToolPort(Protocol):
+    """The gateway's tools/call, for trying tools out from the control plane."""
+
+    async def call(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Perform a call; gives the MCP result."""
+        ...
+
+    def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> RequestPlan:
+        """Build the request a call would send; nothing is sent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """What the routes work with, wired in `app.main`."""
+
+    database: Database
+    importer: ImportDescription
+    servers: Servers
+    tools: Tools
+    namespaces: Namespaces
+    tool_port: ToolPort
+    public_url: str
 
 
 def _control(request: Request) -> ControlPlane:
@@ -15,7 +46,7 @@ def _control(request: Request) -> ControlPlane:
     return control
 
 
-Control = Annotated["ControlPlane", Depends(_control)]
+Control = Annotated[ControlPlane, Depends(_control)]
 NamespaceName = Annotated[str, Path(alias="namespace", description="Name of the namespace.")]
 ServerName = Annotated[str, Path(alias="server", description="Name of the server.")]
 ToolName = Annotated[str, Path(alias="tool", description="Name of the tool.")]

@@ -81,9 +81,7 @@ async def _converter_error(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, DescriptionError):
         return problem(error.code, error.message, pointer=error.pointer, line=error.line, remedy=error.remedy)
     if isinstance(error, ArgumentsError):
-        problems = [
-            {"code": each.code, "pointer": each.pointer, "detail": each.sentence()} for each in error.problems
-        ]
+        problems = [{"code": each.code, "pointer": each.pointer, "detail": each.sentence()} for each in error.problems]
         return problem(
             "arguments_invalid", error.message, status=422, pointer=error.problems[0].pointer, errors=problems
         )

@@ -24,7 +24,7 @@ from app.api.uploads import REQUEST_BODY, read_upload
 from app.registry.records import ServerChanges
 
 if TYPE_CHECKING:
-    from app.api.application import ControlPlane
+    from app.api.dependencies import ControlPlane
     from app.registry.records import RevisionRecord, ServerRecord
     from app.services.servers import ServerDetails
 
@@ -89,7 +89,9 @@ def _revision(record: RevisionRecord) -> Revision:
     )
 
 
-@router.post("", status_code=201, operation_id="create_server", summary="Import a description", openapi_extra=REQUEST_BODY)
+@router.post(
+    "", status_code=201, operation_id="create_server", summary="Import a description", openapi_extra=REQUEST_BODY
+)
 async def create_server(control: Control, namespace: NamespaceName, request: Request) -> Server:
     """Compile an OpenAPI description and serve it as a new MCP server."""
     upload = await read_upload(request)
@@ -98,7 +100,9 @@ async def create_server(control: Control, namespace: NamespaceName, request: Req
 
 
 @router.get("", operation_id="list_servers", summary="List servers")
-async def list_servers(control: Control, namespace: NamespaceName, cursor: Cursor = None, limit: Limit = 50) -> ServerList:
+async def list_servers(
+    control: Control, namespace: NamespaceName, cursor: Cursor = None, limit: Limit = 50
+) -> ServerList:
     """List the servers of a namespace by name."""
     page = await control.servers.list(namespace, cursor=cursor, limit=limit)
     return ServerList(items=[_summary(control, each) for each in page.items], next_cursor=page.next_cursor)
@@ -127,7 +131,9 @@ async def delete_server(control: Control, namespace: NamespaceName, server: Serv
     await control.servers.delete(namespace, server)
 
 
-@router.put("/{server}/document", operation_id="replace_document", summary="Replace a description", openapi_extra=REQUEST_BODY)
+@router.put(
+    "/{server}/document", operation_id="replace_document", summary="Replace a description", openapi_extra=REQUEST_BODY
+)
 async def replace_document(control: Control, namespace: NamespaceName, server: ServerName, request: Request) -> Server:
     """Compile a new description for a server; an identical one keeps the revision it has."""
     upload = await read_upload(request)

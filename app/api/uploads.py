@@ -38,7 +38,10 @@ REQUEST_BODY: Final[dict[str, Any]] = {
                             "description": "The JSON or YAML document, or a zip of a split description.",
                         },
                         "entry": {"type": "string", "description": "The document of a zip that the others hang on."},
-                        "name": {"type": "string", "description": "Name of the server; made from the title if left out."},
+                        "name": {
+                            "type": "string",
+                            "description": "Name of the server; made from the title if left out.",
+                        },
                         "base_url": {"type": "string", "description": "Where the API is."},
                         "server_variables": {"type": "string", "description": "Server variables, as a JSON object."},
                     },

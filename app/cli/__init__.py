@@ -55,7 +55,7 @@ class Failure(click.ClickException):
     def __init__(self, sentence: str, exit_code: int) -> None:
         """Keep the sentence and the code."""
         super().__init__(sentence)
-        self.exit_code = exit_code
+        setattr(self, "exit_code", exit_code)  # noqa: B010 - click declares it per class, we decide per failure
 
     def show(self, file: object = None) -> None:  # noqa: ARG002 - click's signature
         """Write the sentence to standard error."""

@@ -18,7 +18,7 @@ def _json(value: object) -> str:
 
 
 def generic(name: str, url: str) -> str:
-    """The form most clients read."""
+    """Give the form most clients read."""
     return _json({"mcpServers": {name: {"type": "http", "url": url}}})
 
 

@@ -38,7 +38,7 @@ def command(documents: tuple[str, ...], host: str | None, port: int | None, data
     listener = _listen(chosen)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(chosen, listener, documents))
+            runner.run(_serve(chosen, listener, [_split(text) for text in documents]))
     except KeyboardInterrupt:
         return
     finally:
@@ -66,7 +66,7 @@ def _listen(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise Failure(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}.", 3) from None
-    listener.set_inheritable(True)  # noqa: FBT003 - the socket API's positional flag
+    listener.set_inheritable(True)
     return listener
 
 
@@ -78,7 +78,7 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-async def _serve(settings: Settings, listener: socket.socket, documents: tuple[str, ...]) -> None:
+async def _serve(settings: Settings, listener: socket.socket, named: list[tuple[str | None, str]]) -> None:
     import uvicorn
 
     from app.main import Application
@@ -98,17 +98,20 @@ async def _serve(settings: Settings, listener: socket.socket, documents: tuple[s
         ws="none",
     )
     async with application.running():
-        for text in documents:
-            await _import(application, text)
+        for name, place in named:
+            await _import(application, name, place)
         _announce(application)
         await uvicorn.Server(config).serve(sockets=[listener])
 
 
-async def _import(application: Application, text: str) -> None:
-    """Import one document; a server of that name gets it as a new revision."""
+def _split(text: str) -> tuple[str | None, str]:
+    """Split NAME=PLACE; an existing file whose name holds `=` is a place."""
     named = _NAMED.fullmatch(text)
-    is_named = named is not None and not Path(text).exists()
-    name, place = (named["name"], named["place"]) if named is not None and is_named else (None, text)
+    return (None, text) if named is None or Path(text).exists() else (named["name"], named["place"])
+
+
+async def _import(application: Application, name: str | None, place: str) -> None:
+    """Import one document; a server of that name gets it as a new revision."""
     try:
         await _create_or_replace(application, name, _source(place))
     except DescriptionError as error:

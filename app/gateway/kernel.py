@@ -110,7 +110,12 @@ class _Exchange:
     can_send_request: bool = False
     cancel_requested: anyio.Event = field(default_factory=anyio.Event)
 
-    async def send_raw_request(self, method: str, params: Mapping[str, Any] | None, opts: Any = None) -> dict[str, Any]:
+    async def send_raw_request(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None,  # noqa: ARG002 - the SDK's protocol
+        opts: Any = None,  # noqa: ARG002 - as above
+    ) -> dict[str, Any]:
         """Refuse: there is no channel back to the client."""
         raise NoBackChannelError(method)
 
@@ -147,7 +152,7 @@ class Kernels:
                 connection=connection,
                 lifespan_state={},
             )
-        except Exception as error:  # noqa: BLE001 - the SDK's own boundary: it maps whatever a handler raises
+        except Exception as error:
             mapped = modern_error_data(error)
             raise KernelError(mapped.code, mapped.message, mapped.data) from error
 

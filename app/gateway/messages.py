@@ -7,6 +7,7 @@ never read one body differently.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -20,6 +21,8 @@ INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 
 MAX_DEPTH: Final = 64
+_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"{[]}")
 RequestId = str | int
 
 
@@ -74,9 +77,7 @@ def _parse(raw: bytes) -> Any:
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
         raise MessageError(PARSE_ERROR, f"The message is nested deeper than {MAX_DEPTH} levels.")
     try:
-        return json.loads(
-            raw, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact
-        )
+        return json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact)
     except (ValueError, RecursionError):
         raise MessageError(PARSE_ERROR, "The body is not JSON.") from None
 
@@ -84,18 +85,9 @@ def _parse(raw: bytes) -> Any:
 def _depth(raw: bytes) -> int:
     """Give the deepest nesting of brackets outside of texts."""
     depth = deepest = 0
-    in_text = escaped = False
-    for byte in raw:
-        if in_text:
-            in_text = escaped or byte != 0x22  # a quotation mark
-            escaped = byte == 0x5C and not escaped  # a backslash
-        elif byte == 0x22:
-            in_text = True
-        elif byte in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"}]":
-            depth -= 1
+    for bracket in _TEXT.sub(b"", raw).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"{[" else -1
+        deepest = max(deepest, depth)
     return deepest
 
 

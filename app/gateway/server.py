@@ -171,7 +171,7 @@ class _cancelled_by_hang_up(contextlib.AbstractContextManager[None]):  # noqa: N
         if self._task is not None:
             self._task.cancel()
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._watch.cancel()
         if self._gone and isinstance(error, asyncio.CancelledError):
             if self._task is not None:
@@ -210,11 +210,16 @@ async def _read_body(receive: Receive, headers: dict[str, str]) -> bytes:
 
 async def _respond_problem(send: Send, error: HttpError) -> None:
     body = to_bytes({"type": "about:blank", "status": error.status, "title": error.sentence, "detail": error.sentence})
-    await _respond(send, error.status, body, (b"application/problem+json"), error.headers)
+    await _respond(send, error.status, body, content_type=b"application/problem+json", headers=error.headers)
 
 
 async def _respond(
-    send: Send, status: int, body: bytes, content_type: bytes = _JSON, headers: tuple[tuple[bytes, bytes], ...] = ()
+    send: Send,
+    status: int,
+    body: bytes,
+    *,
+    content_type: bytes = _JSON,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> None:
     await send(
         {

@@ -38,7 +38,7 @@ class _CheckedBackend(httpcore2.AsyncNetworkBackend):
         self._policy = policy
         self._backend = httpcore2.AnyIOBackend()
 
-    async def connect_tcp(
+    async def connect_tcp(  # noqa: PLR0917 - the signature is httpcore2's
         self,
         host: str,
         port: int,

@@ -84,7 +84,10 @@ class EgressPolicy:
 
 def effective(address: Address) -> Address:
     """Give the address that packets reach: the IPv4 one inside mapped, NAT64 and 6to4 addresses."""
-    if isinstance(address, ipaddress.IPv6Address) and address not in {ipaddress.IPv6Address("::1"), ipaddress.IPv6Address("::")}:
+    if isinstance(address, ipaddress.IPv6Address) and address not in {
+        ipaddress.IPv6Address("::1"),
+        ipaddress.IPv6Address("::"),
+    }:
         for network, shift in _EMBEDDING:
             if address in network:
                 return ipaddress.IPv4Address((int(address) >> shift) & 0xFFFFFFFF)

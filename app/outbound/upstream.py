@@ -88,7 +88,10 @@ class HttpUpstream:
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                limit=_POOL_SIZE, limit_per_host=_POOL_PER_HOST, resolver=_CheckedResolver(self._policy), ttl_dns_cache=10
+                limit=_POOL_SIZE,
+                limit_per_host=_POOL_PER_HOST,
+                resolver=_CheckedResolver(self._policy),
+                ttl_dns_cache=10,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
+from anyio import CancelScope
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -58,11 +61,7 @@ def migrating_engine(url: URL, *, seconds: int) -> AsyncEngine:
 
 
 class _Connection(aiosqlite.Connection):
-    """A connection that can be stopped twice.
-
-    SQLAlchemy stops the connection of a cancelled task while a `close` of it is under way, which then stops it again
-    and waits for ever for a thread that has ended: the program would hang when its event loop shuts down.
-    """
+    """A connection that stays in order when the task that uses it is cancelled."""
 
     def __init__(self, database: str, options: dict[str, Any]) -> None:
         super().__init__(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
@@ -70,7 +69,22 @@ class _Connection(aiosqlite.Connection):
         self._thread.daemon = True
         self._is_stopping = False
 
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # A statement runs in the connection's thread, where nothing stops it: let it finish, then be cancelled.
+        # Otherwise the pool would count the connection as gone while it still holds the file's lock.
+        statement = asyncio.ensure_future(super()._execute(fn, *args, **kwargs))
+        try:
+            return await asyncio.shield(statement)
+        except asyncio.CancelledError:
+            with CancelScope(shield=True):
+                while not statement.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait([statement])
+            raise
+
     def stop(self) -> asyncio.Future[Any] | None:
+        # SQLAlchemy stops the connection of a cancelled task while a `close` of it is under way, which then stops it
+        # again; the second stop would wait for ever for a thread that has ended, and the event loop's end for it.
         if self._is_stopping:
             return None
         self._is_stopping = True

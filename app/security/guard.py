@@ -107,7 +107,9 @@ class Guard:
             if hmac.compare_digest(key, self._rules.admin_key.encode()):
                 return None
         challenge = ((b"www-authenticate", b'Bearer realm="causeway"'),)
-        return _Refusal(401, "unauthorized", "A valid key is needed: Authorization: Bearer KEY, or X-API-Key.", challenge)
+        return _Refusal(
+            401, "unauthorized", "A valid key is needed: Authorization: Bearer KEY, or X-API-Key.", challenge
+        )
 
 
 def _check_size(lengths: list[bytes]) -> _Refusal | None:

@@ -41,11 +41,15 @@ def entry_of(found: Mapping[str, bytes], *, entry: str | None) -> str:
     if entry is not None:
         name = posixpath.normpath(entry)
         if name not in found:
-            raise _refused(f"There is no document {entry[:200]!r}.", "Name the entry as it stands in the zip or directory.")
+            raise _refused(
+                f"There is no document {entry[:200]!r}.", "Name the entry as it stands in the zip or directory."
+            )
         return name
     roots = sorted((name.count("/"), name) for name, content in found.items() if _ROOT.search(content[:4096]))
     if not roots:
-        raise _refused("There is no OpenAPI document among the files.", "Add the JSON or YAML file that says `openapi:`.")
+        raise _refused(
+            "There is no OpenAPI document among the files.", "Add the JSON or YAML file that says `openapi:`."
+        )
     if len(roots) > 1 and roots[0][0] == roots[1][0]:
         raise _refused("There are several OpenAPI documents among the files.", "Say which one is the `entry`.")
     return roots[0][1]

@@ -35,9 +35,7 @@ class Job:
 def compiled(job: Job) -> dict[str, Any]:
     """Compile and give the answer as JSON values."""
     try:
-        compilation = compile_description(
-            job.document, uri=job.uri, server_name=job.server_name, further=job.further
-        )
+        compilation = compile_description(job.document, uri=job.uri, server_name=job.server_name, further=job.further)
     except DescriptionError as error:
         return {
             "error": {

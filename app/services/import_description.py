@@ -117,7 +117,9 @@ class ImportDescription:
         if source.url is not None:
             document, url = await self._fetcher.fetch(source.url)
         if document is None:
-            raise DescriptionError("spec_missing", "No document was given.", remedy="Send `document` or `document_url`.")
+            raise DescriptionError(
+                "spec_missing", "No document was given.", remedy="Send `document` or `document_url`."
+            )
         if not document.startswith(archives.MAGIC):
             return _Loaded(document, document, url, url or "")
         entry, found = archives.documents(document, entry=source.entry)

@@ -31,7 +31,7 @@ class OwnServer:
         self._servers = servers
 
     async def publish(self, description: dict[str, Any], *, base_url: str) -> None:
-        """Create the server on the first start, bring it up to date later, and leave it deleted where it was deleted."""
+        """Create the server on the first start, bring it up to date later; one that was deleted stays deleted."""
         document = json.dumps(_marked(description), sort_keys=True).encode()
         source = Source(document=document, media_type="application/json")
         async with self._database.transaction() as registry:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.errors import CausewayError
-
 from converters.naming import is_legal
 
 if TYPE_CHECKING:
@@ -94,5 +93,3 @@ def _check_name(name: str, record: ToolRecord, tools: Sequence[ToolRecord]) -> N
     for other in tools:
         if other.operation_key != record.operation_key and overridden(other)["name"].lower() == name.lower():
             raise InvalidToolError(f"The tool name {name!r} is taken by {other.operation_key}.")
-
-

@@ -26,7 +26,7 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A migrated database with the namespace `default`."""
+    """Give a migrated database with the namespace `default`."""
     opened = Database.open(database_url)
     await opened.migrate()
     async with opened.transaction() as registry:
