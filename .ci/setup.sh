@@ -116,6 +116,10 @@ install() {
     if ! { command -v uv >/dev/null && install_with_uv; }; then
         install_with_pip || fail "the dependencies could not be installed; the lines above say why"
     fi
+    # Bytecode of what serving imports, written now whatever the environment says: without it a start takes seconds more.
+    env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" -c \
+        'import app.cli.serve, app.main, app.services.compile_worker, uvicorn.protocols.http.httptools_impl' >&2 ||
+        fail "the installed packages cannot be imported; the lines above say why"
     if [[ $group == dev ]]; then
         stamp >"$venv/.stamp-dev"
     fi

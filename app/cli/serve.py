@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -39,8 +40,6 @@ def command(documents: tuple[str, ...], host: str | None, port: int | None, data
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(chosen, listener, [_split(text) for text in documents]))
-    except KeyboardInterrupt:
-        return
     finally:
         listener.close()
 
@@ -101,6 +100,9 @@ async def _serve(settings: Settings, listener: socket.socket, named: list[tuple[
         for name, place in named:
             await _import(application, name, place)
         _announce(application)
+        # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
         await uvicorn.Server(config).serve(sockets=[listener])
 
 
