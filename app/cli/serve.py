@@ -92,6 +92,7 @@ async def _serve(settings: Settings, listener: socket.socket, named: list[tuple[
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=30,
         http="httptools",
         ws="none",

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from app.errors import (
@@ -28,7 +27,9 @@ from app.errors import (
 from converters.results import ApiResponse
 
 if TYPE_CHECKING:
-    from aiohttp.abc import ResolveResult
+    from collections.abc import Callable
+
+    from aiohttp.connector import AddrInfoType
 
     from app.outbound.policy import EgressPolicy
     from converters.request_plans import RequestPlan
@@ -42,32 +43,23 @@ _POOL_PER_HOST: Final = 50
 _CHUNK: Final = 64 * 1024
 
 
-class _CheckedResolver(AbstractResolver):
-    """Resolves names and passes on only the addresses that the policy permits: what is checked is what is connected."""
+class _AddressDeniedError(OSError):
+    """The policy does not permit the address; an OSError, so that the client tries a name's next address."""
 
-    def __init__(self, policy: EgressPolicy) -> None:
-        self._policy = policy
+    def __init__(self) -> None:
+        super().__init__("the egress policy does not permit this address")
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
-        kinds = {str(answer[4][0]): answer[0] for answer in answers}
-        return [
-            {
-                "hostname": host,
-                "host": address,
-                "port": port,
-                "family": kinds[address],
-                "proto": 0,
-                "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            }
-            for address in self._policy.permitted(kinds)
-        ]
 
-    async def close(self) -> None:
-        """Hold nothing open."""
+def _socket_factory(policy: EgressPolicy) -> Callable[[AddrInfoType], socket.socket]:
+    """Make sockets only for addresses that the policy permits: what is checked is what is connected to."""
+
+    def make(address: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, place = address
+        if not policy.permits(str(place[0])):
+            raise _AddressDeniedError
+        return socket.socket(family, kind, protocol)
+
+    return make
 
 
 class HttpUpstream:
@@ -90,7 +82,7 @@ class HttpUpstream:
             connector = aiohttp.TCPConnector(
                 limit=_POOL_SIZE,
                 limit_per_host=_POOL_PER_HOST,
-                resolver=_CheckedResolver(self._policy),
+                socket_factory=_socket_factory(self._policy),
                 ttl_dns_cache=10,
             )
             self._session = aiohttp.ClientSession(
@@ -128,7 +120,6 @@ class HttpUpstream:
         raise RedirectDeniedError(f"The API redirected more than {_MAX_REDIRECTS} times.")
 
     async def _exchange(self, method: str, url: str, plan: RequestPlan) -> ApiResponse:
-        self._check_literal(url)
         request = self._open_session().request(
             method,
             URL(url, encoded=True),
@@ -146,13 +137,6 @@ class HttpUpstream:
                 reason=response.reason or "",
                 location=response.headers.get("Location", ""),
             )
-
-    def _check_literal(self, url: str) -> None:
-        """Check an address written in the URL: the resolver is not asked for it."""
-        host = (urlsplit(url).hostname or "").strip("[]")
-        is_literal = ":" in host or host.replace(".", "").isdigit()
-        if is_literal and host.count(".") in {0, 3} and not (host.isdigit() or self._policy.permits(host)):
-            raise EgressDeniedError("The egress policy of this gateway does not allow requests to that host.")
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks: list[bytes] = []
@@ -188,6 +172,8 @@ _SENTENCES: Final[tuple[tuple[type[BaseException], type[UpstreamError], str], ..
 
 def _translated(error: Any) -> UpstreamError:
     """Turn a client error into ours; the client's text is not shown, because it may hold the URL with its query."""
+    if isinstance(getattr(error, "os_error", None), _AddressDeniedError):
+        return EgressDeniedError("The egress policy of this gateway does not allow requests to that host.")
     for kind, ours, sentence in _SENTENCES:
         if isinstance(error, kind):
             return ours(sentence)

@@ -60,11 +60,19 @@ def migrating_engine(url: URL, *, seconds: int) -> AsyncEngine:
     return _engine(url, begin="BEGIN EXCLUSIVE", pool_size=1, foreign_keys="OFF", busy_timeout=seconds * 1_000)
 
 
+class _File(sqlite3.Connection):
+    def close(self) -> None:
+        # A cursor that somebody still refers to keeps a closed file open, with its transaction and its lock.
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
 class _Connection(aiosqlite.Connection):
     """A connection that stays in order when the task that uses it is cancelled."""
 
     def __init__(self, database: str, options: dict[str, Any]) -> None:
-        super().__init__(lambda: sqlite3.connect(database, **options), iter_chunk_size=64)
+        super().__init__(lambda: sqlite3.connect(database, factory=_File, **options), iter_chunk_size=64)
         # A program that fails before it closes its database still ends.
         self._thread.daemon = True
         self._is_stopping = False
@@ -72,7 +80,8 @@ class _Connection(aiosqlite.Connection):
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         # A statement runs in the connection's thread, where nothing stops it: let it finish, then be cancelled.
         # Otherwise the pool would count the connection as gone while it still holds the file's lock.
-        statement = asyncio.ensure_future(super()._execute(fn, *args, **kwargs))
+        inherited = super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]  # aiosqlite has no types here
+        statement = asyncio.ensure_future(inherited)
         try:
             return await asyncio.shield(statement)
         except asyncio.CancelledError:
@@ -80,11 +89,20 @@ class _Connection(aiosqlite.Connection):
                 while not statement.done():
                     with suppress(asyncio.CancelledError):
                         await asyncio.wait([statement])
+            # Nobody is left to hear of its failure.
+            if not statement.cancelled():
+                statement.exception()
             raise
 
+    async def close(self) -> None:
+        # The inherited one first runs a statement, so that it may be half done when the connection is stopped, and
+        # then forgets the open file and its lock, or waits for ever for a thread that has ended.
+        stopped = self.stop()
+        if stopped is not None:
+            await stopped
+
     def stop(self) -> asyncio.Future[Any] | None:
-        # SQLAlchemy stops the connection of a cancelled task while a `close` of it is under way, which then stops it
-        # again; the second stop would wait for ever for a thread that has ended, and the event loop's end for it.
+        # SQLAlchemy stops the connection of a cancelled task while a `close` of it is under way.
         if self._is_stopping:
             return None
         self._is_stopping = True

@@ -236,13 +236,17 @@ async def test_a_lost_connection_is_unavailable_once_and_then_replaced(postgresq
     async with postgresql_database(postgresql) as url:
         database = Database.open(url)
         await database.migrate()
-        async with database.transaction() as registry:
-            await _disconnect_everybody(url)
-            with pytest.raises(RegistryUnavailable):
-                await registry.namespaces.ensure("default")
+        with pytest.raises(RegistryUnavailable):
+            await _lose_the_connection(database, url)
         async with database.transaction() as registry:
             await registry.namespaces.ensure("default")
         await database.close()
+
+
+async def _lose_the_connection(database: Database, url: str) -> None:
+    async with database.transaction() as registry:
+        await _disconnect_everybody(url)
+        await registry.namespaces.ensure("default")
 
 
 async def _disconnect_everybody(url: str) -> None:
