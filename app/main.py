@@ -57,8 +57,9 @@ class Application:
         events = ServerEvents()
         events.listen(self._refresh)
         self.tools = Tools(self.database, events)
-        self.servers = Servers(self.database, events)
-        self.importer = ImportDescription(self.database, Compiler(), DocumentFetcher(policy), events)
+        compiler = Compiler()
+        self.servers = Servers(self.database, compiler, events)
+        self.importer = ImportDescription(self.database, compiler, DocumentFetcher(policy), events)
         self._api = create_api(
             ControlPlane(
                 database=self.database,

@@ -97,7 +97,7 @@ def _is_plain(value: dict[str, Any]) -> bool:
     if isinstance(additional, dict) and additional:
         return False
     kind = value.get("type", "object")
-    return kind == "object" or (isinstance(kind, list) and set(kind) <= {"object", "null"})
+    return kind == "object" or (isinstance(kind, list) and all(each in ("object", "null") for each in kind))
 
 
 def _combined(schemas: list[Schema]) -> Schema:

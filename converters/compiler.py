@@ -82,7 +82,7 @@ def compile_description(
     try:
         return _compile(entry, server_name or None, further or {}, limits)
     except DescriptionError as error:
-        if error.pointer and error.line is None:
+        if error.pointer and error.line is None and not error.pointer.startswith(f"/{references.MOUNT}/"):
             error.line = entry.lines_of([error.pointer])[error.pointer]
         raise
 
@@ -110,7 +110,8 @@ def _compile(entry: Document, server_name: str | None, further: Mapping[str, byt
     tools = tuple(compiler.define(operation, name) for operation, name in zip(found, names, strict=True))
     tools = _self_contained(tools, log)
     _report_surroundings(description, tools, declared, log)
-    lines = entry.lines_of(log.pointers())
+    # Pointers into the further documents of a split description have no line in the entry document.
+    lines = entry.lines_of(each for each in log.pointers() if not each.startswith(f"/{references.MOUNT}/"))
     return Compilation(
         title=title,
         version=str(_info(description).get("version", "")),
@@ -174,7 +175,8 @@ def _report_surroundings(
         if not tool.servers:
             log.report("server_missing", "", "The description names no server.")
         elif "://" not in tool.servers[0].url and "://" not in description.uri:
-            log.report("server_relative", "/servers", f"The server URL {tool.servers[0].url[:200]!r} is relative.")
+            at = description.origin("/servers")
+            log.report("server_relative", at, f"The server URL {tool.servers[0].url[:200]!r} is relative.")
 
 
 def _info(description: Description) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from converters import pointers, yaml_events
 from converters.errors import DescriptionError
-from converters.json_positions import lines_of_json
+from converters.json_positions import duplicate_key_lines, lines_of_json
 from converters.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ _MAGIC: Final[Mapping[bytes, str]] = {
     b"GIF8": "a GIF image",
     b"\xff\xd8\xff": "a JPEG image",
 }
+_MARKUP: Final = re.compile(r"\s*<[!?A-Za-z]")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -68,6 +69,12 @@ def parse(raw: bytes, *, uri: str = "", limits: Limits = DEFAULT_LIMITS) -> Docu
             remedy="Split the description, or ask the operator to raise the limit.",
         )
     text = decode(raw)
+    if _MARKUP.match(text):
+        raise DescriptionError(
+            "spec_not_openapi",
+            "The document is a web page or XML, not an OpenAPI description.",
+            remedy="Upload the OpenAPI document itself; a login or documentation page is not one.",
+        )
     is_json = text.lstrip()[:1] in {"{", "["}
     if is_json:
         try:
@@ -209,21 +216,18 @@ def _too_deep(limits: Limits) -> DescriptionError:
 
 
 def _duplicate_key(text: str, key: str) -> DescriptionError:
-    lines = [
-        text.count("\n", 0, match.start()) + 1
-        for match in re.finditer(re.escape(json.dumps(key, ensure_ascii=False)) + r"\s*:", text)
-    ]
+    first, second = duplicate_key_lines(text, key)
     return DescriptionError(
         "spec_duplicate_key",
-        f"An object holds the key {key[:80]!r} twice; the key stands at lines {', '.join(map(str, lines[:10]))}.",
-        line=lines[1] if len(lines) > 1 else None,
+        f"An object holds the key {key[:80]!r} twice, at line {first} and at line {second}.",
+        line=second,
         remedy="Keep one of them: parsers disagree on which one counts.",
     )
 
 
 def _check_size(root: Any, limits: Limits) -> None:
     """Bound depth and number of values, level by level, without recursion."""
-    level, depth, nodes = [root], 0, 1
+    level, depth, nodes = [root] if isinstance(root, (dict, list)) else [], 1, 1
     while level:
         if depth > limits.depth:
             raise _too_deep(limits)
@@ -238,7 +242,7 @@ def _check_size(root: Any, limits: Limits) -> None:
                 f"The document holds more than {limits.nodes:,} values.",
                 remedy="Split the description.",
             )
-        level, depth = [child for child in below if child], depth + 1
+        level, depth = below, depth + 1
 
 
 def _replace_lone_surrogates(root: Any) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,6 +59,27 @@ def lines_of_json(text: str, paths: set[Path]) -> dict[Path, int]:
             if wanted[token] and text[value_at] in "{[":
                 stack.append((value_at, below, wanted[token]))
     return with_ancestors(found, paths)
+
+
+_TOKENS: Final = re.compile(r'(?P<key>"(?:[^"\\]|\\.)*")\s*:|"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+
+
+def duplicate_key_lines(text: str, key: str) -> tuple[int, int]:
+    """Find the 1-based lines of the first two `key`s in one object of a JSON text that is known to have such."""
+    opened: list[int | None] = []
+    for token in _TOKENS.finditer(text):
+        if token["key"] is not None:
+            if _DECODER.decode(token["key"]) != key:
+                continue
+            earlier = opened[-1]
+            if earlier is not None:
+                return text.count("\n", 0, earlier) + 1, text.count("\n", 0, token.start()) + 1
+            opened[-1] = token.start()
+        elif token.group() in "{[":
+            opened.append(None)
+        elif token.group() in "}]":
+            opened.pop()
+    return 1, 1
 
 
 def _skip(text: str, at: int) -> int:

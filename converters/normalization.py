@@ -108,6 +108,7 @@ class _Swagger:
         paths = self._source.get("paths")
         root["openapi"] = "3.1.0"
         root["servers"] = self._servers(self._source.get("schemes"))
+        self._origins["/servers"] = "/host" if "host" in self._source else "/basePath"
         root["components"] = {"securitySchemes": self._security_schemes()}
         self._origins["/components/securitySchemes"] = "/securityDefinitions"
         root["paths"] = (
@@ -123,10 +124,8 @@ class _Swagger:
         path = base_path if isinstance(base_path, str) else ""
         if not isinstance(host, str) or not host:
             return [{"url": path}] if path else []
-        usable = (
-            [scheme for scheme in schemes or [] if scheme in {"https", "http"}] if isinstance(schemes, list) else []
-        )
-        return [{"url": f"{scheme}://{host}{path}"} for scheme in sorted(usable, reverse=True) or ["https"]]
+        usable = [scheme for scheme in ("https", "http") if isinstance(schemes, list) and scheme in schemes]
+        return [{"url": f"{scheme}://{host}{path}"} for scheme in usable or ["https"]]
 
     def _security_schemes(self) -> dict[str, Any]:
         schemes = self._source.get("securityDefinitions")
@@ -167,7 +166,7 @@ class _Swagger:
             if key not in {"parameters", "consumes", "produces", "responses", "schemes"}
         }
         parameters = self._parameters(operation.get("parameters"), pointers.join(here, "parameters"))
-        named = {(value.get("name"), value.get("in")) for value, _ in parameters}
+        named = [(value.get("name"), value.get("in")) for value, _ in parameters]
         has_body = any(value.get("in") == "body" for value, _ in parameters)
         for value, pointer in self._parameters(shared, shared_at):
             if (value.get("name"), value.get("in")) not in named and not (has_body and value.get("in") == "body"):

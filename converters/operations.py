@@ -232,7 +232,7 @@ class _Reader:
             self._report(error.code, error.pointer, error.message)
             return None
         name = value.get("name") if isinstance(value, dict) else None
-        if not isinstance(name, str) or not name or value.get("in") not in _LOCATIONS:
+        if not isinstance(name, str) or not name or _text(value.get("in")) not in _LOCATIONS:
             self._report("parameter_invalid", pointer, "The parameter lacks a name or a known location (`in`).")
             return None
         location = cast("Location", value["in"])
@@ -261,7 +261,7 @@ class _Reader:
 
     def _style(self, value: dict[str, Any], location: Location, pointer: str) -> tuple[str, bool]:
         style = value.get("style", DEFAULT_STYLES[location])
-        if style not in STYLES[location]:
+        if not isinstance(style, str) or style not in STYLES[location]:
             self._report("parameter_style_invalid", pointer, f"The style {style!r} does not exist in the {location}.")
             style = DEFAULT_STYLES[location]
         explode = value.get("explode")

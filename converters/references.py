@@ -207,7 +207,7 @@ def _climbs(base: str, uri: str) -> bool:
     if path.startswith("/"):
         return True
     depth = unquote(base).count("/")
-    for segment in path.split("/")[:-1]:
+    for segment in path.split("/"):
         depth += -1 if segment == ".." else 0 if segment in {"", "."} else 1
         if depth < 0:
             return True

@@ -8,6 +8,7 @@ a tool exactly the definitions it needs. The dialects differ in tables, not in b
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -223,7 +224,9 @@ class SchemaCompiler:
     def _type(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
         names = argument if isinstance(argument, list) else [argument]
         known: list[str] = []
-        for name in names:
+        for written in names:
+            # YAML reads an unquoted `null` in a list of types as the value.
+            name = "null" if written is None and names is argument else written
             lowered = name.lower() if isinstance(name, str) else name
             kind = lowered if lowered in TYPES else _TYPE_SYNONYMS.get(lowered) if isinstance(lowered, str) else None
             if kind != name and (name, kind) != ("file", "string"):
@@ -413,11 +416,17 @@ def _as_number(value: Any) -> int | float | None:
         return None
     if isinstance(value, (int, float)):
         return value
+    if not isinstance(value, str):
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        pass
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
-    return int(number) if number.is_integer() else number if number == number else None  # noqa: PLR0124 - NaN
+    return number if math.isfinite(number) else None
 
 
 def _is_texts(value: Any) -> bool:

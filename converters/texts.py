@@ -13,7 +13,7 @@ _HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
-# U+200C and U+200D shape letters in Persian, Indic scripts and emoji; they stay between visible characters.
+# U+200C and U+200D shape letters in Persian, Indic scripts and emoji; they stay between two such characters.
 _JOINERS: Final = frozenset("\u200c\u200d")
 
 
@@ -22,12 +22,25 @@ def visible(text: str, pointer: str, log: DiagnosticLog) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     if text.isascii() and text.isprintable():
         return text
-    found = [mark for mark in _HIDDEN.findall(text) if mark not in _JOINERS]
-    if not found:
-        return text
-    names = ", ".join(sorted({f"U+{ord(mark):04X}" for mark in found})[:8])
-    log.report("hidden_text_removed", pointer, f"The text held {len(found)} invisible character(s): {names}.")
-    return _HIDDEN.sub(lambda match: match.group() if match.group() in _JOINERS else "", text).strip()
+    found: list[str] = []
+
+    def removed(match: re.Match[str]) -> str:
+        if _joins(match):
+            return match.group()
+        found.append(match.group())
+        return ""
+
+    cleaned = _HIDDEN.sub(removed, text).strip()
+    if found:
+        names = ", ".join(sorted({f"U+{ord(mark):04X}" for mark in found})[:8])
+        log.report("hidden_text_removed", pointer, f"The text held {len(found)} invisible character(s): {names}.")
+    return cleaned
+
+
+def _joins(match: re.Match[str]) -> bool:
+    """Tell whether a hidden character is a joiner between two visible characters of a script that needs it."""
+    around = match.string[match.start() - 1 : match.start()], match.string[match.end() : match.end() + 1]
+    return match.group() in _JOINERS and all(each and not each.isascii() and not _HIDDEN.match(each) for each in around)
 
 
 def shortened(text: str, budget: int) -> str:

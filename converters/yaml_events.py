@@ -37,6 +37,8 @@ _WORDS: Final[dict[str, Any]] = {
 }
 _NUMBER_START: Final = frozenset("+-.0123456789")
 _MERGE: Final = object()
+_MAX_DIGITS: Final = 3_500
+"""Digits of an integer; what Python writes as over 4,300 decimal digits cannot become JSON again."""
 
 
 def load(text: str, limits: Limits) -> Any:
@@ -76,12 +78,12 @@ def _events(text: str) -> Iterator[Any]:
 class _Frame:
     """One open mapping or sequence: what it holds so far, the key that waits for its value, its size."""
 
-    __slots__ = ("anchor", "container", "has_key", "key", "line", "merged", "size")
+    __slots__ = ("anchor", "container", "has_key", "key", "lines", "merged", "size")
 
-    def __init__(self, container: dict[str, Any] | list[Any], anchor: str | None, line: int) -> None:
+    def __init__(self, container: dict[str, Any] | list[Any], anchor: str | None) -> None:
         self.container = container
         self.anchor = anchor
-        self.line = line
+        self.lines: dict[Any, int] = {}
         self.key: Any = None
         self.has_key = False
         self.merged: list[Any] = []
@@ -174,7 +176,7 @@ class _Builder:
         self._count(event)
         if event.anchor:
             self._open_anchors.add(event.anchor)
-        self._frames.append(_Frame(container, event.anchor, event.start_mark.line + 1))
+        self._frames.append(_Frame(container, event.anchor))
 
     def _place(self, value: Any, size: int, event: Any) -> None:
         self._count(event)
@@ -193,12 +195,12 @@ class _Builder:
         if key in frame.container:
             raise _problem(
                 "spec_duplicate_key",
-                f"The key {str(key)[:80]!r} stands twice in the mapping that starts at "
-                f"line {frame.line}; the second is",
+                f"A mapping holds the key {str(key)[:80]!r} twice, at line {frame.lines[key]} and",
                 event,
                 "Keep one of them: parsers disagree on which one counts.",
             )
         frame.key, frame.has_key = key, True
+        frame.lines[key] = event.start_mark.line + 1
 
     def _attach(self, value: Any, size: int, event: Any) -> None:
         if not self._frames:
@@ -284,11 +286,9 @@ def _number(value: str, event: Any) -> Any:
 
 
 def _integer(value: str, base: int, event: Any) -> int:
-    try:
-        return int(value, base)
-    except ValueError:
-        # int() refuses decimal texts of over 4,300 digits.
-        raise _bad_number(event) from None
+    if len(value) > _MAX_DIGITS:
+        raise _bad_number(event)
+    return int(value, base)
 
 
 def _tagged(event: Any) -> Any:

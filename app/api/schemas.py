@@ -132,6 +132,20 @@ class ServerList(BaseModel):
     next_cursor: str | None
 
 
+class ValidityProblem(BaseModel):
+    """One way in which a description breaks its specification."""
+
+    pointer: str
+    message: str
+
+
+class Validity(BaseModel):
+    """Whether a description is valid by the letter; it is served either way."""
+
+    valid: bool
+    problems: list[ValidityProblem]
+
+
 class Revision(BaseModel):
     """One compilation of a server's description; it never changes."""
 

@@ -19,6 +19,8 @@ from app.api.schemas import (
     ServerList,
     ServerPatch,
     ServerSummary,
+    Validity,
+    ValidityProblem,
 )
 from app.api.uploads import REQUEST_BODY, read_upload
 from app.registry.records import ServerChanges
@@ -147,6 +149,13 @@ async def get_document(control: Control, namespace: NamespaceName, server: Serve
     document, _ = await control.servers.document(namespace, server)
     headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
     return Response(document, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/{server}/validity", operation_id="get_validity", summary="Validate the description")
+async def get_validity(control: Control, namespace: NamespaceName, server: ServerName) -> Validity:
+    """List where the description breaks the OpenAPI specification, at most 50 problems; it is served all the same."""
+    found = await control.servers.validity(namespace, server)
+    return Validity(valid=not found, problems=[ValidityProblem(**each) for each in found])
 
 
 @router.get("/{server}/revisions", operation_id="list_revisions", summary="List revisions")

@@ -62,6 +62,8 @@ def _listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host.strip("[]"), settings.port))
+        # Now and not when the imports are done: the address is announced only once connections to it succeed.
+        listener.listen(2048)
     except OSError as error:
         listener.close()
         raise Failure(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}.", 3) from None

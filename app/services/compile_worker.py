@@ -1,7 +1,8 @@
 """The process that compiles one description: started per import, limited in time and memory, and gone afterwards.
 
 Reads a pickled `Job` from standard input (its parent is the only writer), writes one JSON object to standard output:
-`{"compilation": {...}}` or `{"error": {"code", "message", "pointer", "line", "remedy"}}`.
+`{"compilation": {...}}`, `{"validity": [{"pointer", "message"}]}` for a job that only validates, or `{"error": {"code",
+"message", "pointer", "line", "remedy"}}`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from converters import Compilation, DescriptionError, compile_description
 from converters.compiler import COMPILER_VERSION
+from converters.documents import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +32,14 @@ class Job:
     uri: str = ""
     server_name: str = ""
     further: Mapping[str, bytes] = field(default_factory=dict)
+    validate_only: bool = False
 
 
-def compiled(job: Job) -> dict[str, Any]:
-    """Compile and give the answer as JSON values."""
+def answered(job: Job) -> dict[str, Any]:
+    """Do the job and give the answer as JSON values."""
     try:
+        if job.validate_only:
+            return {"validity": _validity(job)}
         compilation = compile_description(job.document, uri=job.uri, server_name=job.server_name, further=job.further)
     except DescriptionError as error:
         return {
@@ -47,6 +52,19 @@ def compiled(job: Job) -> dict[str, Any]:
             }
         }
     return {"compilation": _to_json(compilation)}
+
+
+def _validity(job: Job) -> list[dict[str, Any]]:
+    from app import validation  # noqa: PLC0415 - takes seconds to import, and compiling does not need it
+
+    sys.addaudithook(_without_network)
+    return [asdict(problem) for problem in validation.problems(parse(job.document).root)]
+
+
+def _without_network(event: str, _: tuple[Any, ...]) -> None:
+    """Refuse every connection of this process (audit hook)."""
+    if event.startswith("socket."):
+        raise PermissionError("The compile process has no network.")
 
 
 def _to_json(compilation: Compilation) -> dict[str, Any]:
@@ -71,7 +89,7 @@ def main() -> None:
     _limit()
     job = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the parent process, never by a client
     try:
-        answer = compiled(job)
+        answer = answered(job)
     except (MemoryError, RecursionError):
         answer = {"error": {"code": "spec_too_costly", "message": "The description takes too much memory to compile.",
                             "pointer": "", "line": None, "remedy": "Split the description."}}  # fmt: skip

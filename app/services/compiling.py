@@ -6,13 +6,11 @@ import asyncio
 import json
 import pickle
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from app.errors import CausewayError
+from app.services.compile_worker import Job
 from converters import DescriptionError
-
-if TYPE_CHECKING:
-    from app.services.compile_worker import Job
 
 _WORKER: Final = "app.services.compile_worker"
 _TIMEOUT: Final = 60.0
@@ -40,16 +38,24 @@ class Compiler:
             CompileFailedError: when compiling it costs more than is allowed.
 
         """
+        compilation: dict[str, Any] = (await self._answer(job))["compilation"]
+        return compilation
+
+    async def validate(self, document: bytes) -> list[dict[str, Any]]:
+        """List what is not valid by the letter in a document, as `{"pointer", "message"}`; raises as `compile` does."""
+        validity: list[dict[str, Any]] = (await self._answer(Job(document, validate_only=True)))["validity"]
+        return validity
+
+    async def _answer(self, job: Job) -> dict[str, Any]:
         async with self._free:
             output = await self._run(pickle.dumps(job))
-        answer = await asyncio.to_thread(json.loads, output)
+        answer: dict[str, Any] = await asyncio.to_thread(json.loads, output)
         if "error" in answer:
             error = answer["error"]
             raise DescriptionError(
                 error["code"], error["message"], pointer=error["pointer"], line=error["line"], remedy=error["remedy"]
             )
-        compilation: dict[str, Any] = answer["compilation"]
-        return compilation
+        return answer
 
     @staticmethod
     async def _run(job: bytes) -> bytes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import CausewayError
 from app.registry.records import UNSET, ServerChanges
+from app.services import archives
 from converters.request_plans import ServerUnknownError, check_base_url
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from app.registry import Database
     from app.registry.records import DiagnosticRecord, Page, RevisionRecord, ServerRecord
+    from app.services.compiling import Compiler
     from app.services.events import ServerEvents
 
 
@@ -34,9 +36,10 @@ class ServerDetails:
 class Servers:
     """The use cases around a server that exists."""
 
-    def __init__(self, database: Database, events: ServerEvents) -> None:
-        """Work on `database`, telling `events` what changed."""
+    def __init__(self, database: Database, compiler: Compiler, events: ServerEvents) -> None:
+        """Work on `database`, validating with `compiler`, telling `events` what changed."""
         self._database = database
+        self._compiler = compiler
         self._events = events
 
     async def read(self, namespace: str, name: str) -> ServerDetails:
@@ -70,6 +73,17 @@ class Servers:
         async with self._database.transaction(read_only=True) as registry:
             revision = await registry.revisions.get(namespace, name, number=number)
             return await registry.revisions.document(namespace, name, number=number), revision.media_type
+
+    async def validity(self, namespace: str, name: str) -> tuple[dict[str, Any], ...]:
+        """List where the active revision's document is not valid by the letter, as `{"pointer", "message"}`.
+
+        A split description is validated by its entry document alone.
+        """
+        document, _ = await self.document(namespace, name)
+        if document.startswith(archives.MAGIC):
+            entry, found = archives.documents(document, entry=None)
+            document = found[entry]
+        return tuple(await self._compiler.validate(document))
 
     async def revisions(self, namespace: str, name: str, *, cursor: str | None, limit: int) -> Page[RevisionRecord]:
         """Give a page of a server's revisions, newest first."""

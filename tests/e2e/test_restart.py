@@ -1,0 +1,92 @@
+"""The gateway comes back with what it had, however it went."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.e2e.backends import Backend, described, parameter
+from tests.e2e.gateways import Gateway, started_gateway
+
+READY_SECONDS = 5
+
+
+def test_after_kill_9_the_servers_are_there_and_callable(tmp_path: Path, backend: Backend) -> None:
+    with started_gateway(tmp_path / "one") as first:
+        first.publish("notes", description(backend))
+        first.replace("notes", first.http.get(f"{first.api}/notes/document").content)
+        before = first.servers()
+        assert first.call("notes", "get_note", {"id": "a"})["isError"] is False
+        first.kill()
+
+    started = time.monotonic()
+    with started_gateway(tmp_path / "one") as second:
+        assert second.http.get(f"{second.url}/readyz").status_code == 200
+        ready_after = time.monotonic() - started
+        assert second.servers() == before
+        assert second.call("notes", "get_note", {"id": "b"})["isError"] is False
+
+    assert ready_after < READY_SECONDS
+    assert [each.target for each in backend.received] == ["/notes/a", "/notes/b"]
+
+
+def test_kill_9_in_the_middle_of_an_import_stores_nothing_partial(tmp_path: Path, backend: Backend) -> None:
+    paths = {f"/notes/{number}": {"get": {}} for number in range(2000)}
+    with started_gateway(tmp_path / "one") as first:
+        first.publish("notes", description(backend))
+        before = first.servers()
+        # The connection is closed on us, or the answer never comes: either way it is not an answer.
+        import_and_kill(first, described(backend.url, paths))
+
+    with started_gateway(tmp_path / "one") as second:
+        assert second.servers() == before
+        answer = second.create(name="big", document=described(backend.url, paths))
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["counts"]["tools"] == 2000
+
+
+def test_settings_and_overrides_survive_a_restart(tmp_path: Path, backend: Backend) -> None:
+    with started_gateway(tmp_path / "one") as first:
+        first.publish("notes", description("http://127.0.0.1:9"))
+        patched = first.http.patch(f"{first.api}/notes", json={"base_url": f"{backend.url}/prefix"})
+        renamed = first.http.patch(f"{first.api}/notes/tools/get_note", json={"name": "read_note"})
+        assert (patched.status_code, renamed.status_code) == (200, 200), (patched.text, renamed.text)
+
+    with started_gateway(tmp_path / "one") as second:
+        assert second.tool_names("notes") == ["read_note"]
+        assert second.call("notes", "read_note", {"id": "a"})["isError"] is False
+
+    assert backend.only().target == "/prefix/notes/a"
+
+
+def description(place: Backend | str) -> dict[str, object]:
+    url = place if isinstance(place, str) else place.url
+    return described(
+        url, {"/notes/{id}": {"get": {"operationId": "get_note", "parameters": [parameter("id", "path")]}}}
+    )
+
+
+def import_and_kill(gateway: Gateway, document: dict[str, object]) -> None:
+    import threading
+
+    import httpx2
+
+    def send() -> None:
+        try:
+            gateway.create(name="big", document=document)
+        except httpx2.TransportError:
+            return
+        raise AssertionError
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    while not compiling(gateway):
+        time.sleep(0.005)
+    gateway.kill()
+    sender.join(10)
+    assert not sender.is_alive()
+
+
+def compiling(gateway: Gateway) -> bool:
+    children = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children")
+    return bool(children.read_text().split())
