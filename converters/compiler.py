@@ -103,7 +103,7 @@ def _compile(entry: Document, server_name: str | None, further: Mapping[str, byt
             pointer="/paths",
             remedy="Split the description.",
         )
-    title = _title(description)
+    title = _title(description, log)
     budget = naming.budget_for(server_name or naming.server_name(title))
     names = naming.tool_names(found, budget)
     compiler = ToolCompiler(description, log)
@@ -184,8 +184,8 @@ def _info(description: Description) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
-def _title(description: Description) -> str:
-    return _text(_info(description).get("title"))[:200] or "Untitled API"
+def _title(description: Description, log: DiagnosticLog) -> str:
+    return texts.visible(_text(_info(description).get("title")), "/info", log)[:200] or "Untitled API"
 
 
 def _text(value: Any) -> str:

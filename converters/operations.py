@@ -239,6 +239,9 @@ class _Reader:
         if location == "header" and is_reserved_header(name):
             self._report("parameter_reserved_header", pointer, f"The header {name!r} is not offered as an argument.")
             return None
+        if location == "header" and not _TOKEN.fullmatch(name):
+            self._report("parameter_invalid", pointer, f"{name!r} cannot be the name of an HTTP header.")
+            return None
         style, explode = self._style(value, location, pointer)
         schema, content_type = self._parameter_schema(value, pointer)
         required = value.get("required") is True or location == "path"

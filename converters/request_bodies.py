@@ -87,6 +87,8 @@ def _form(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
     for name, each in (value if isinstance(value, dict) else {"": value}).items():
         encoding = properties[name].encoding if name in properties else None
         encoding = encoding or Encoding()
+        if encoding.style is None and encoding.explode is None and media_types.is_json(encoding.content_type or ""):
+            each = serialization.to_json(each)  # noqa: PLW2901 - the value as its content type writes it
         pairs += serialization.form_pairs(
             name, each, encoding.style, explode=encoding.explode, allow_reserved=encoding.allow_reserved
         )
@@ -99,12 +101,23 @@ def _multipart(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
     parts: list[bytes] = []
     for name, each in (value if isinstance(value, dict) else {"": value}).items():
         known = properties.get(name)
-        parts.extend(_part(name, item, known) for item in (each if isinstance(each, list) else [each]))
+        parts.extend(_part(name, item, known) for item in _part_values(each, known.encoding if known else None))
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
     boundary = f"causeway-{digest}"
     body = b"".join(b"--" + boundary.encode() + b"\r\n" + part + b"\r\n" for part in parts)
     media_type = media_types.essence(binding.media_type)
     return body + f"--{boundary}--\r\n".encode(), f"{media_type}; boundary={boundary}"
+
+
+def _part_values(value: Any, encoding: Encoding | None) -> list[Any]:
+    """List what becomes a part: each item of a list, unless its encoding asks for one delimited value."""
+    if not isinstance(value, list):
+        return [value]
+    if encoding is None or (encoding.style is None and encoding.explode is None):
+        return value
+    style = encoding.style or "form"
+    explode = encoding.explode if encoding.explode is not None else style == "form"
+    return value if explode else [serialization.header_value(value, style, explode=False)]
 
 
 def _part(name: str, value: Any, known: PropertyBinding | None) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from converters import request_bodies, serialization
 from converters.errors import ArgumentProblem, ArgumentsError, ConverterError
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from converters.tool_definitions import BodyBinding, ParameterBinding, ToolDefinition
 
 _EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
+# What a path template or its query may hold unencoded (RFC 3986 sections 3.3 and 3.4); `%` is taken as encoded already.
+_LITERAL: Final = "/?:@!$&'()*+,;=~%"
 _VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
-_HEADER_BREAKING: Final = re.compile("[\r\n\0]")
+# Control characters but for the tab (RFC 9110 section 5.5).
+_HEADER_BREAKING: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 # Controls, line and paragraph separators, and direction overrides have no place in a path.
 _PATH_BREAKING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _SAFE_VARIABLE: Final = re.compile(r"[A-Za-z0-9._~:/%-]*")
@@ -165,8 +168,14 @@ def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: li
     template, _, static_query = template.partition("#")[0].partition("?")
     values = {binding.name: (binding, value) for binding, value in given}
 
-    def expand(match: re.Match[str]) -> str:
-        expression = match.group(1)
+    def expanded(text: str) -> str:
+        # What the split captures, every second part, is an expression.
+        return "".join(
+            expand(part) if index % 2 else quote(part, safe=_LITERAL)
+            for index, part in enumerate(_EXPRESSION.split(text))
+        )
+
+    def expand(expression: str) -> str:
         binding, value = values[expression.strip("+*")]
         reserved = binding.allow_reserved or expression.startswith("+")
         written = serialization.path_segment(
@@ -176,8 +185,7 @@ def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: li
             problems.append(_path_problem(binding, value))
         return written
 
-    path = _EXPRESSION.sub(expand, template)
-    static_query = _EXPRESSION.sub(expand, static_query)
+    path, static_query = expanded(template), expanded(static_query)
     if any(unquote(segment) in {".", ".."} for segment in path.split("/")):
         problems.extend(_path_problem(binding, value) for binding, value in given)
     return path, static_query
@@ -243,10 +251,11 @@ def _headers(
     pairs: list[str] = []
     for binding, value in cookies:
         if binding.content_type:
-            pairs.append(f"{binding.name}={serialization.encode(_content(binding, value))}")
+            own = [f"{binding.name}={serialization.encode(_content(binding, value))}"]
         else:
-            pairs += serialization.cookie_pairs(binding.name, value, binding.style, explode=binding.explode)
-        _check_header(binding, "".join(pairs), problems)
+            own = serialization.cookie_pairs(binding.name, value, binding.style, explode=binding.explode)
+        _check_cookie(binding, own, problems)
+        pairs += own
     if pairs:
         headers.append(("Cookie", "; ".join(pairs)))
     return headers
@@ -265,6 +274,21 @@ def _check_header(binding: ParameterBinding, written: str, problems: list[Argume
                 received=repr(written)[:80],
             )
         )
+
+
+def _check_cookie(binding: ParameterBinding, pairs: list[str], problems: list[ArgumentProblem]) -> None:
+    """Refuse what would end the cookie and start another; only style `cookie` writes values as they are."""
+    if any(";" in pair for pair in pairs):
+        problems.append(
+            ArgumentProblem(
+                code="arg_header_value",
+                pointer=f"/{binding.argument}",
+                expected="a cookie value without semicolons",
+                received=repr("; ".join(pairs))[:80],
+            )
+        )
+    else:
+        _check_header(binding, "; ".join(pairs), problems)
 
 
 # --- body

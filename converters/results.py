@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -22,6 +23,8 @@ _OK: Final = 200
 _MAX_MESSAGE: Final = 4_000
 _MESSAGE_KEYS: Final = ("detail", "message", "error_description", "error_message", "title", "error", "errors", "reason")
 _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:+-]+)", re.IGNORECASE)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -85,21 +88,37 @@ def tool_result(response: ApiResponse) -> ToolResult:
 def _json_result(text: str) -> ToolResult:
     """Give JSON as text and, where it is an object, as structured content; JSON that is not strict is repaired."""
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        if _ESCAPED_SURROGATE.search(text) and _SURROGATE.search(_compact(value)):
+            text = _SURROGATE.sub("\ufffd", _compact(value))
     except _NotStrictError:
-        value = json.loads(text, parse_constant=lambda _: None)
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite_or_none)
+        text = _SURROGATE.sub("\ufffd", _compact(value))
     except (ValueError, RecursionError):
         return ToolResult((_text(text),), meta={"causeway/warning": "The response says it is JSON, but it is not."})
     return ToolResult((_text(text),), structured=text if isinstance(value, dict) else None)
 
 
 class _NotStrictError(Exception):
-    """The text uses NaN or Infinity, which JSON does not have."""
+    """The text uses NaN or Infinity, which JSON does not have, or a number that is read as one of them."""
 
 
 def _refuse(name: str) -> Any:
     raise _NotStrictError(name)
+
+
+def _finite(literal: str) -> float:
+    value = float(literal)
+    return value if math.isfinite(value) else _refuse(literal)
+
+
+def _finite_or_none(literal: str) -> float | None:
+    value = float(literal)
+    return value if math.isfinite(value) else None
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _looks_like_json(text: str) -> bool:
@@ -114,10 +133,7 @@ def _looks_like_json(text: str) -> bool:
 
 
 def _decoded(response: ApiResponse) -> str | None:
-    """Decode the body by its charset, else UTF-8; None where it is not text.
-
-    A lone surrogate cannot come out of a decoder, and a byte order mark is dropped.
-    """
+    """Decode the body by its charset, else UTF-8; None where it is not text. A byte order mark is dropped."""
     kind = media_types.essence(response.content_type)
     is_textual = not kind or media_types.is_text(kind) or media_types.is_json(kind)
     declared = _CHARSET.search(response.content_type)
@@ -130,7 +146,8 @@ def _decoded(response: ApiResponse) -> str | None:
 
 
 def _text(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
+    # Half of a surrogate pair, as UTF-7 and JSON escapes can write it, could not be sent on.
+    return {"type": "text", "text": _SURROGATE.sub("\ufffd", text)}
 
 
 def _blob(body: bytes, kind: str) -> dict[str, Any]:

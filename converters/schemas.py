@@ -126,6 +126,7 @@ class SchemaCompiler:
     def _reference(self, reference: str, pointer: str) -> JsonSchema:
         try:
             value, target = self._description.lookup(reference, pointer)
+            self._refuse_cycle(value, target)
         except UnresolvedReferenceError as error:
             self._log.report(error.code, error.pointer, error.message)
             return {}
@@ -135,6 +136,14 @@ class SchemaCompiler:
             self._waiting.append((name, value, target))
         self._used.add(name)
         return {"$ref": f"#/$defs/{pointers.escape(name)}"}
+
+    def _refuse_cycle(self, value: Any, pointer: str) -> None:
+        """Raise where references lead round in a circle; what else is wrong with them is told where they stand."""
+        try:
+            self._description.resolve(value, pointer)
+        except UnresolvedReferenceError as error:
+            if error.code == "reference_cycle":
+                raise
 
     # --- one schema
 
@@ -156,29 +165,44 @@ class SchemaCompiler:
             if translate is None or (annotations_only and keyword not in _SIBLINGS):
                 continue
             translate(self, translated, keyword, argument, pointer)
-        return self._completed(translated, value)
+        return self._completed(translated, value, pointer)
 
-    def _completed(self, translated: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    def _completed(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> dict[str, Any]:
         """Apply what depends on several keywords: types, bounds, `nullable`, `required` against `properties`."""
         if value.get("type") == "file":
             translated["contentEncoding"] = "base64"
         _complete_array(translated)
         _complete_bounds(translated, value)
-        self._complete_object(translated, value)
+        self._complete_object(translated, value, pointer)
         if value.get("nullable") is True or value.get("x-nullable") is True:
             return _nullable(translated)
         return translated
 
-    def _complete_object(self, translated: dict[str, Any], value: dict[str, Any]) -> None:
-        if isinstance(translated.get("required"), list) and isinstance(value.get("properties"), dict):
-            hidden = set(value["properties"]) - set(translated.get("properties", {}))
-            translated["required"] = [name for name in translated["required"] if name not in hidden]
-        if not translated.get("required", True):
-            del translated["required"]
+    def _complete_object(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> None:
+        if "required" in translated or "allOf" in translated:
+            _drop_required(translated, self._hidden_properties(Schema(value, pointer), frozenset()))
         if "properties" in translated and "type" not in translated and self._description.version in {"2.0", "3.0"}:
             combined = {"allOf", "anyOf", "oneOf", "not", "$ref", "enum"} & translated.keys()
             if not combined:
                 translated["type"] = "object"
+
+    def _hidden_properties(self, schema: Schema, seen: frozenset[str]) -> set[str]:
+        """Name the properties that this direction leaves out of a schema and what its `allOf` adds."""
+        try:
+            value, pointer = self._description.resolve_schema(schema)
+        except UnresolvedReferenceError:
+            return set()
+        if not isinstance(value, dict) or pointer in seen:
+            return set()
+        properties, branches = value.get("properties"), value.get("allOf")
+        names = {
+            name
+            for name, each in (properties.items() if isinstance(properties, dict) else ())
+            if self.is_hidden(Schema(each, pointers.join(pointer, "properties", name)))
+        }
+        for index, branch in enumerate(branches if isinstance(branches, list) else ()):
+            names |= self._hidden_properties(Schema(branch, pointers.join(pointer, "allOf", index)), seen | {pointer})
+        return names
 
     # --- keywords; each puts what it makes of (keyword, argument) into `into`
 
@@ -376,6 +400,17 @@ def _definition_name(pointer: str) -> str:
     return f"{_NAME.sub('_', name).strip('_')[:60] or 'schema'}-{digest}"
 
 
+def _drop_required(translated: dict[str, Any], hidden: set[str]) -> None:
+    """Take `hidden` out of `required`, also where a branch of `allOf` asks for what another one declares."""
+    if "required" in translated:
+        translated["required"] = [name for name in translated["required"] if name not in hidden]
+        if not translated["required"]:
+            del translated["required"]
+    for branch in translated.get("allOf", ()):
+        if isinstance(branch, dict):
+            _drop_required(branch, hidden)
+
+
 def _complete_array(translated: dict[str, Any]) -> None:
     if "prefixItems" in translated and translated.get("items") == {}:
         del translated["items"]
@@ -387,7 +422,11 @@ def _complete_bounds(translated: dict[str, Any], value: dict[str, Any]) -> None:
         if value.get(exclusive) is True and keyword in translated:
             translated[exclusive] = translated.pop(keyword)
     bounds = _INTEGER_BOUNDS.get(translated.get("format", ""))
-    if bounds and translated.get("type") in ("integer", ["integer", "null"]) and "enum" not in translated:
+    if (
+        bounds
+        and translated.get("type") in ("integer", ["integer", "null"], ["null", "integer"])
+        and "enum" not in translated
+    ):
         if not {"minimum", "exclusiveMinimum"} & translated.keys():
             translated["minimum"] = bounds[0]
         if not {"maximum", "exclusiveMaximum"} & translated.keys():

@@ -60,6 +60,13 @@ def _items(value: list[Any]) -> Iterator[Any]:
     return (each for each in value if each is not None)
 
 
+def _is_undefined(value: Any) -> bool:
+    """Tell whether a value is a list or object without a defined member (RFC 6570 section 2.3)."""
+    if isinstance(value, dict):
+        value = [*value.values()]
+    return isinstance(value, list) and all(each is None for each in value)
+
+
 # --- path
 
 
@@ -67,8 +74,11 @@ def path_segment(name: str, value: Any, style: str, *, explode: bool, allow_rese
     """Write a path parameter with style simple, label, matrix or one of the delimited ones."""
 
     def written(each: Any) -> str:
-        return encode(scalar(each), allow_reserved=allow_reserved)
+        # A question mark would end the path.
+        return encode(scalar(each), allow_reserved=allow_reserved).replace("?", "%3F")
 
+    if _is_undefined(value):
+        return ""
     if style == "matrix":
         return _matrix(encode(name), value, written, explode=explode)
     prefix, joint = {"label": (".", "." if explode else ",")}.get(style, ("", _DELIMITERS.get(style, ",")))
@@ -85,12 +95,13 @@ def _joined(value: Any, written: Callable[[Any], str], joint: str, *, explode: b
 
 
 def _matrix(name: str, value: Any, written: Callable[[Any], str], *, explode: bool) -> str:
+    pairs = [(name, _joined(value, written, ",", explode=False))]
     if isinstance(value, list) and explode:
-        return "".join(f";{name}={written(each)}" for each in _items(value))
-    if isinstance(value, dict) and explode:
-        return "".join(f";{written(key)}={written(each)}" for key, each in _entries(value))
-    text = _joined(value, written, ",", explode=False)
-    return f";{name}={text}" if text else f";{name}"
+        pairs = [(name, written(each)) for each in _items(value)]
+    elif isinstance(value, dict) and explode:
+        pairs = [(written(key), written(each)) for key, each in _entries(value)]
+    # An empty value has no `=` (RFC 6570 section 3.2.7).
+    return "".join(f";{key}={text}" if text else f";{key}" for key, text in pairs)
 
 
 # --- query
@@ -102,21 +113,16 @@ def query_pairs(name: str, value: Any, style: str, *, explode: bool, allow_reser
     def written(each: Any) -> str:
         return encode(scalar(each), allow_reserved=allow_reserved)
 
+    if _is_undefined(value):
+        return []
     key = encode(name)
     if style == "deepObject":
         return [f"{encode(path)}={written(each)}" for path, each in _deep(name, value)]
-    if isinstance(value, list):
-        if explode:
-            return [f"{key}={written(each)}" for each in _items(value)]
-        joined = _DELIMITERS.get(style, ",").join(written(each) for each in _items(value))
-        return [f"{key}={joined}"] if value else []
-    if isinstance(value, dict):
-        if explode:
-            return [f"{encode(entry)}={written(each)}" for entry, each in _entries(value)]
-        joint = _DELIMITERS.get(style, ",")
-        joined = joint.join(f"{encode(entry)}{joint}{written(each)}" for entry, each in _entries(value))
-        return [f"{key}={joined}"] if value else []
-    return [f"{key}={written(value)}"]
+    if isinstance(value, list) and explode:
+        return [f"{key}={written(each)}" for each in _items(value)]
+    if isinstance(value, dict) and explode:
+        return [f"{encode(entry)}={written(each)}" for entry, each in _entries(value)]
+    return [f"{key}={_joined(value, written, _DELIMITERS.get(style, ','), explode=False)}"]
 
 
 def _deep(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -148,10 +154,12 @@ def cookie_pairs(name: str, value: Any, style: str, *, explode: bool) -> list[st
     def written(each: Any) -> str:
         return scalar(each) if style == "cookie" else encode(scalar(each))
 
+    if _is_undefined(value):
+        return []
     if isinstance(value, list) and explode:
         return [f"{name}={written(each)}" for each in _items(value)]
     if isinstance(value, dict) and explode:
-        return [f"{key}={written(each)}" for key, each in _entries(value)]
+        return [f"{written(key)}={written(each)}" for key, each in _entries(value)]
     return [f"{name}={_joined(value, written, ',', explode=False)}"]
 
 

@@ -72,7 +72,7 @@ class ToolCompiler:
             input_schema=self._input_schema(arguments, names, operation),
             output_schema=self._output_schema(operation),
             annotations=_annotations(operation),
-            tags=operation.tags,
+            tags=tuple(self._visible(tag, operation.pointer) for tag in operation.tags),
             deprecated=operation.deprecated,
             enabled=operation.extension.get("enabled") is not False,
             parameters=_parameter_bindings(operation, names[:count]),

@@ -65,9 +65,8 @@ class Failure(click.ClickException):
 def main() -> None:
     """Run the command line."""
     try:
-        causeway.main(prog_name="causeway", standalone_mode=False)
-    except click.exceptions.Exit as finished:
-        sys.exit(finished.exit_code)
+        # A command that ends with `click.exceptions.Exit` gives its code here: click does not raise it any further.
+        sys.exit(causeway.main(prog_name="causeway", standalone_mode=False))
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

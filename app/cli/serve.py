@@ -52,7 +52,7 @@ def _settings(**given: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = f"CAUSEWAY_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        raise Failure(f"{name}{first['msg'].removeprefix('Value error, ')}", 2) from None
+        raise Failure(f"{name}{first['msg'].removeprefix('Value error, ').removesuffix('.')}.", 2) from None
 
 
 def _listen(settings: Settings) -> socket.socket:

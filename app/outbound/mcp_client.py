@@ -79,4 +79,4 @@ def _translated(error: BaseException, url: str) -> CausewayError:
         return error
     if isinstance(error, (httpx2.HTTPError, OSError)):
         return McpClientError(f"{url} cannot be reached.", 3)
-    return McpClientError(f"{url}: {error}", 1)
+    return McpClientError(f"{url}: {str(error).removesuffix('.')}.", 1)

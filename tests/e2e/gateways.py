@@ -156,7 +156,9 @@ def started_gateway(
 def start_gateway(folder: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> Gateway:
     """Start `causeway serve` on a free port without waiting for it."""
     folder.mkdir(parents=True, exist_ok=True)
-    output, errors = folder / "stdout", folder / "stderr"
+    # Files of its own for each start: what a killed gateway left behind may still write to the old ones.
+    start = len(list(folder.glob("stdout-*"))) + 1
+    output, errors = folder / f"stdout-{start}", folder / f"stderr-{start}"
     with output.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
             [*CAUSEWAY, "serve", "--port", "0", *arguments],

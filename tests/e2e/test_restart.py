@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
+import httpx2
+
 from tests.e2e.backends import Backend, described, parameter
-from tests.e2e.gateways import Gateway, started_gateway
+from tests.e2e.gateways import Gateway, started_gateway, wait_until
 
 READY_SECONDS = 5
 
@@ -67,10 +70,6 @@ def description(place: Backend | str) -> dict[str, object]:
 
 
 def import_and_kill(gateway: Gateway, document: dict[str, object]) -> None:
-    import threading
-
-    import httpx2
-
     def send() -> None:
         try:
             gateway.create(name="big", document=document)
@@ -80,8 +79,7 @@ def import_and_kill(gateway: Gateway, document: dict[str, object]) -> None:
 
     sender = threading.Thread(target=send)
     sender.start()
-    while not compiling(gateway):
-        time.sleep(0.005)
+    wait_until(lambda: compiling(gateway), "the compile process")
     gateway.kill()
     sender.join(10)
     assert not sender.is_alive()
