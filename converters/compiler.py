@@ -92,8 +92,8 @@ def _compile(entry: Document, server_name: str | None, further: Mapping[str, byt
     for pointer in entry.replaced_text:
         log.report("text_replaced", pointer, "The text held half of a surrogate pair, which is not Unicode text.")
     normalization.version_of(entry.root)
-    bundled = _bundle(entry, further, limits)
-    description = normalization.normalize(bundled, log)
+    whole = bundled(entry, further, limits)
+    description = normalization.normalize(whole, log)
     _check_paths(description)
     found, declared = operations.read_operations(description, log)
     if declared > MAX_OPERATIONS:
@@ -125,8 +125,8 @@ def _compile(entry: Document, server_name: str | None, further: Mapping[str, byt
     )
 
 
-def _bundle(entry: Document, further: Mapping[str, bytes], limits: Limits) -> Description:
-    """Drive `references.bundle`, answering from the documents at hand."""
+def bundled(entry: Document, further: Mapping[str, bytes], limits: Limits) -> Description:
+    """Make one description of `entry` and the documents at hand; raises `DescriptionError`."""
     asking = references.bundle(entry)
     try:
         wanted = next(asking)

@@ -50,7 +50,7 @@ _MAGIC: Final[Mapping[bytes, str]] = {
     b"\xff\xd8\xff": "a JPEG image",
 }
 _MARKUP: Final = re.compile(r"\s*<[!?A-Za-z]")
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -75,8 +75,11 @@ def parse(raw: bytes, *, uri: str = "", limits: Limits = DEFAULT_LIMITS) -> Docu
             "The document is a web page or XML, not an OpenAPI description.",
             remedy="Upload the OpenAPI document itself; a login or documentation page is not one.",
         )
-    is_json = text.lstrip()[:1] in {"{", "["}
-    if is_json:
+    start = text.lstrip()[:1]
+    is_json = start in {"{", "["}
+    if not start:
+        root = None
+    elif is_json:
         try:
             root = _parse_json(text, limits)
         except json.JSONDecodeError as error:

@@ -262,7 +262,7 @@ def _scalar(event: Any) -> Any:
     value, tag = event.value, event.tag
     if tag and tag != "!":
         return _tagged(event)
-    if not event.implicit[0] or event.style in {"'", '"', "|", ">"}:
+    if tag == "!" or not event.implicit[0] or event.style in {"'", '"', "|", ">"}:
         return value
     if value in _WORDS:
         return _WORDS[value]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _COMMANDS: Final[Mapping[str, str]] = {
     "serve": "Serve, importing the documents named first.",
     "convert": "Compile a document offline and show its tools.",
+    "lint": "Report on a document's tools, diagnostics and readiness.",
+    "diff": "Compare the tools of two documents.",
     "call": "Call one tool of a running server.",
     "connect": "Print a client's configuration for a server.",
     "version": "Print the version.",

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli import Failure
-from app.cli.sources import read_local
-from converters import DescriptionError, compile_description
+from app.cli.sources import compile_local
 from converters.naming import server_name
 
 if TYPE_CHECKING:
@@ -26,11 +25,7 @@ if TYPE_CHECKING:
 @click.option("--entry", help="The document of a zip or directory that the others hang on.")
 def command(document: Path, *, as_json: bool, output: Path | None, entry: str | None) -> None:
     """Compile DOCUMENT (a JSON or YAML file, a zip or a directory) offline and show its tools."""
-    source = read_local(document, entry=entry)
-    try:
-        compilation = compile_description(source.document, uri=source.uri, further=source.further)
-    except DescriptionError as error:
-        raise Failure(_located(document, error), 2) from None
+    compilation = compile_local(document, entry=entry)
     text = json.dumps(_as_json(compilation), ensure_ascii=False, indent=2) if as_json else _report(compilation)
     if output is None:
         sys.stdout.write(text + "\n")
@@ -38,12 +33,6 @@ def command(document: Path, *, as_json: bool, output: Path | None, entry: str | 
         output.write_text(text + "\n", encoding="utf-8")
     if not compilation.tools and compilation.counts.operations:
         raise Failure(f"{document}: none of {compilation.counts.operations} operations could be converted.", 2)
-
-
-def _located(document: Path, error: DescriptionError) -> str:
-    where = f"{document}:{error.line}" if error.line else str(document)
-    pointer = f" (at {error.pointer})" if error.pointer else ""
-    return f"{where}: {error.message}{pointer} {error.remedy}".strip()
 
 
 def _as_json(compilation: Compilation) -> dict[str, Any]:

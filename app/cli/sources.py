@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from app.cli import Failure
 from app.services import archives
+from converters import DescriptionError, compile_description
+from converters.compiler import bundled
+from converters.documents import parse
+from converters.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from converters import Compilation
+    from converters.references import Description
 
 _DOCUMENTS: Final = frozenset({".json", ".yaml", ".yml"})
 _MAX_SIZE: Final = 20 * 1024 * 1024
@@ -37,6 +44,23 @@ def read_local(path: Path, *, entry: str | None = None) -> LocalSource:
         name, found = archives.documents(content, entry=entry)
         return LocalSource(found.pop(name), name, found)
     return LocalSource(content, path.name)
+
+
+def compile_local(path: Path, *, entry: str | None = None) -> Compilation:
+    """Compile what `path` names, in this process; a document that cannot be used ends the command."""
+    source = read_local(path, entry=entry)
+    try:
+        return compile_description(source.document, uri=source.uri, further=source.further)
+    except DescriptionError as error:
+        where = f"{path}:{error.line}" if error.line else str(path)
+        pointer = f" (at {error.pointer})" if error.pointer else ""
+        raise Failure(f"{where}: {error.message}{pointer} {error.remedy}".strip(), 2) from None
+
+
+def describe_local(path: Path, *, entry: str | None = None) -> Description:
+    """Read what `path` names as one description, references bundled; for documents that `compile_local` accepted."""
+    source = read_local(path, entry=entry)
+    return bundled(parse(source.document, uri=source.uri), source.further, DEFAULT_LIMITS)
 
 
 def _from_directory(path: Path, entry: str | None) -> LocalSource:

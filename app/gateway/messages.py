@@ -77,8 +77,10 @@ def _parse(raw: bytes) -> Any:
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(raw) > MAX_DEPTH:
         raise MessageError(PARSE_ERROR, f"The message is nested deeper than {MAX_DEPTH} levels.")
     try:
-        return json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact)
-    except (ValueError, RecursionError):
+        # Decoded here: `json` would also take UTF-16, a byte order mark and halves of surrogate pairs.
+        text = raw.decode()
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact)
+    except (ValueError, ArithmeticError, RecursionError):
         raise MessageError(PARSE_ERROR, "The body is not JSON.") from None
 
 

@@ -60,7 +60,7 @@ class McpEndpoint:
         try:
             snapshot = self._find(scope["path"])
             headers = [(name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in scope["headers"]]
-            _check_request(scope["method"], dict(headers))
+            _check_request(scope["method"], headers)
             body = await _read_body(receive, dict(headers))
         except HttpError as error:
             await _respond_problem(send, error)
@@ -179,12 +179,12 @@ class _cancelled_by_hang_up(contextlib.AbstractContextManager[None]):  # noqa: N
             raise _ClientGoneError from None
 
 
-def _check_request(method: str, headers: dict[str, str]) -> None:
+def _check_request(method: str, headers: list[tuple[str, str]]) -> None:
     if method != "POST":
         raise HttpError(405, "Send MCP messages with POST.", ((b"allow", b"POST"),))
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if dict(headers).get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HttpError(415, "Send the message as application/json.")
-    accept = headers.get("accept", "*/*").lower()
+    accept = ", ".join(value for name, value in headers if name == "accept").lower() or "*/*"
     if not any(kind in accept for kind in ("application/json", "*/*", "application/*")):
         raise HttpError(406, "Accept application/json: every answer is JSON.")
 

@@ -151,9 +151,7 @@ def described(server: str, paths: dict[str, Any], *, title: str = "Recorded", **
     """Write a description of an API at `server`; operations without responses get one."""
     completed = {
         path: {
-            method: operation
-            if method == "parameters"
-            else {"responses": {"200": {"description": "OK"}}, **operation}
+            method: operation if method == "parameters" else {"responses": {"200": {"description": "OK"}}, **operation}
             for method, operation in item.items()
         }
         for path, item in paths.items()

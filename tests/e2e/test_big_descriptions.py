@@ -79,7 +79,9 @@ def test_the_same_description_again_keeps_the_revision_and_a_changed_one_makes_a
     assert created.status_code == 201, created.text
 
     again = gateway.replace("again", first)
-    changed = gateway.replace("again", first.replace(b'"summary"', b'"x-summary"', 1).replace(b"Discord", b"Concord", 1))
+    changed = gateway.replace(
+        "again", first.replace(b'"summary"', b'"x-summary"', 1).replace(b"Discord", b"Concord", 1)
+    )
 
     assert (again.status_code, again.json()["revision"]) == (200, created.json()["revision"])
     assert changed.status_code == 200, changed.text

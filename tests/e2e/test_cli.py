@@ -135,9 +135,7 @@ def test_call_of_an_operation_that_fails_ends_with_1(notes: str, backend: Backen
     assert "no such note" in done.stdout
 
 
-def test_call_with_a_wrong_argument_ends_with_1_and_sends_nothing(
-    notes: str, backend: Backend, tmp_path: Path
-) -> None:
+def test_call_with_a_wrong_argument_ends_with_1_and_sends_nothing(notes: str, backend: Backend, tmp_path: Path) -> None:
     done = run_causeway("call", notes, "get_note", "id=7", "count=many", folder=tmp_path)
 
     assert done.returncode == 1
@@ -220,9 +218,7 @@ def test_version_is_that_of_the_package(tmp_path: Path) -> None:
     assert done.stdout == f"causeway {importlib.metadata.version('causeway')}\n"
 
 
-def test_serve_imports_documents_under_the_names_they_are_given(
-    tmp_path: Path, backend: Backend
-) -> None:
+def test_serve_imports_documents_under_the_names_they_are_given(tmp_path: Path, backend: Backend) -> None:
     document = json.dumps(described(backend.url, {"/a": {"get": {"operationId": "get_a"}}}, title="Pet Shop"))
     (tmp_path / "pets.json").write_text(document)
     backend.table["GET", "/openapi.json"] = answer(document.encode())

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from app import errors
+from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
+from converters import ArgumentsError
+from converters.results import ApiResponse, ToolResult
+from tests.app.descriptions import PETS, description, operation, snapshot
+from tests.app.gateway.endpoints import PET, FakeUpstream
+
+UPSTREAM_ERRORS = [
+    (errors.UpstreamError, "upstream_error"),
+    (errors.UpstreamTimeoutError, "upstream_timeout"),
+    (errors.UpstreamUnreachableError, "upstream_unreachable"),
+    (errors.UpstreamResetError, "upstream_reset"),
+    (errors.UpstreamProtocolError, "upstream_protocol"),
+    (errors.ResponseTooLargeError, "response_too_large"),
+    (errors.EgressDeniedError, "egress_denied"),
+    (errors.RedirectDeniedError, "redirect_denied"),
+]
+
+
+async def call(name: str, arguments: dict[str, Any], upstream: FakeUpstream) -> ToolResult:
+    return await ToolCalls(upstream, deadline=12.5).call(snapshot(), name, arguments)
+
+
+async def test_a_call_becomes_one_request_within_the_deadline() -> None:
+    upstream = FakeUpstream(PET)
+    result = await call("add_pet", {"name": "Rex", "weight": 3.5}, upstream)
+
+    (plan,) = upstream.plans
+    assert (plan.method, plan.url) == ("POST", "https://api.pets.example/v1/pets")
+    assert json.loads(plan.body or b"") == {"name": "Rex", "weight": 3.5}
+    assert upstream.deadlines == [12.5]
+    assert (result.is_error, result.structured) == (False, '{"id":7,"name":"Rex"}')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ({}, "arg_required", "/petId: expected the required argument 'petId' (an integer), got nothing."),
+        ({"petId": "7"}, "arg_type", '/petId: expected an integer, got "7".'),
+        ({"petId": True}, "arg_type", "/petId: expected an integer, got true."),
+        ({"petId": None}, "arg_type", "/petId: expected an integer, got null."),
+        ({"petId": [7]}, "arg_type", "/petId: expected an integer, got [7]."),
+        ({"petId": 1.5}, "arg_type", "/petId: expected an integer, got 1.5."),
+        ({"petId": 7, "petid": 8}, "arg_unknown", "Did you mean 'petId'?"),
+    ],
+)
+async def test_arguments_that_do_not_fit_are_told_and_nothing_is_sent(
+    arguments: dict[str, Any], code: str, told: str
+) -> None:
+    upstream = FakeUpstream(PET)
+    result = await call("get_pet", arguments, upstream)
+
+    assert upstream.plans == []
+    assert (result.is_error, result.meta) == (True, {"causeway/code": code})
+    assert told in result.content[0]["text"]
+    assert result.content[0]["text"].startswith("The call of get_pet was not sent: one argument does not fit.")
+
+
+async def test_every_problem_of_a_call_is_told_at_once() -> None:
+    result = await call("add_pet", {"weight": "heavy", "chip": "x"}, FakeUpstream(PET))
+    text = result.content[0]["text"]
+    assert "3 arguments do not fit" in text
+    assert all(pointer in text for pointer in ("/name", "/weight", "/chip"))
+
+
+async def test_a_value_that_cannot_stand_in_a_path_is_refused() -> None:
+    paths = {
+        "/files/{name}": {
+            "get": operation(
+                "get_file", parameters=[{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]
+            )
+        }
+    }
+    upstream = FakeUpstream(PET)
+    for value in (".", "..", "", "a\x00b", "a\nb"):
+        result = await ToolCalls(upstream, deadline=1).call(snapshot(description(paths)), "get_file", {"name": value})
+        assert result.meta == {"causeway/code": "arg_path_segment"}, value
+    assert upstream.plans == []
+
+    await ToolCalls(upstream, deadline=1).call(snapshot(description(paths)), "get_file", {"name": "../admin?x#y"})
+    assert upstream.plans[0].url == "https://api.pets.example/v1/files/..%2Fadmin%3Fx%23y"
+
+
+async def test_half_a_surrogate_pair_is_no_argument() -> None:
+    result = await call("add_pet", {"name": "a\ud800"}, FakeUpstream(PET))
+    assert result.meta == {"causeway/code": "arg_not_text"}
+
+
+async def test_an_unknown_tool_is_the_one_error_that_is_raised() -> None:
+    with pytest.raises(UnknownToolError, match="no tool 'buy_pet'") as caught:
+        await call("buy_pet", {}, FakeUpstream(PET))
+    assert caught.value.code == "tool_unknown"
+
+
+async def test_a_server_whose_place_nobody_knows_is_told() -> None:
+    upstream = FakeUpstream(PET)
+    served = snapshot(description(PETS["paths"], server=None))
+    result = await ToolCalls(upstream, deadline=1).call(served, "get_pet", {"petId": 7})
+    assert (result.is_error, result.meta) == (True, {"causeway/code": "server_unknown"})
+    assert "base_url" in result.content[0]["text"]
+    assert upstream.plans == []
+
+
+@pytest.mark.parametrize(("error", "code"), UPSTREAM_ERRORS, ids=[code for _, code in UPSTREAM_ERRORS])
+async def test_an_upstream_error_is_a_result_with_its_code(error: type[errors.UpstreamError], code: str) -> None:
+    result = await call("get_pet", {"petId": 7}, FakeUpstream(error("The API is away.")))
+    assert result.to_json() == {
+        "content": [{"type": "text", "text": "The API is away."}],
+        "isError": True,
+        "_meta": {"causeway/code": code},
+    }
+
+
+def test_every_upstream_error_has_a_code_of_its_own() -> None:
+    assert {error for error, _ in UPSTREAM_ERRORS} == {errors.UpstreamError, *errors.UpstreamError.__subclasses__()}
+
+
+async def test_an_error_of_the_api_is_a_result_in_its_own_words() -> None:
+    upstream = FakeUpstream(ApiResponse(404, "application/json", b'{"detail":"No such pet"}', reason="Not Found"))
+    result = await call("get_pet", {"petId": 7}, upstream)
+    assert result.is_error
+    assert result.content[0]["text"].startswith("404 Not Found: No such pet")
+
+
+def test_planning_sends_nothing_and_finds_the_same_problems() -> None:
+    tool = find_tool(snapshot(), "get_pet")
+    assert planned(tool, {"petId": 7}).url == "https://api.pets.example/v1/pets/7"
+    with pytest.raises(ArgumentsError):
+        planned(tool, {"petId": "seven"})
