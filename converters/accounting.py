@@ -102,13 +102,13 @@ class _Account:
 
     def _parameter(self, tool: ToolDefinition, entry: Any, at: str) -> Iterator[Loss]:
         value, target = self._resolve(entry, at)
-        if not isinstance(value, dict):
+        name, location = _dict(value).get("name"), _dict(value).get("in")
+        if location == "body":
+            yield from self._schema_in_body(tool, _dict(value).get("schema"), pointers.join(target, "schema"))
+            return
+        if not isinstance(name, str) or not isinstance(location, str):
             if not self._is_reported(at, target):
                 yield Loss(at, "a parameter")
-            return
-        name, location = value.get("name"), value.get("in")
-        if location == "body":
-            yield from self._schema_in_body(tool, value.get("schema"), pointers.join(target, "schema"))
             return
         bound = {(each.name, each.location) for each in tool.parameters}
         if location == "formData":

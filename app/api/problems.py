@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.errors import CausewayError
+from app.security.guard import MAX_BODY, BodyTooLargeError
 from converters import ArgumentsError, ConverterError, DescriptionError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def install(api: FastAPI) -> None:
     api.add_exception_handler(ConverterError, _converter_error)
     api.add_exception_handler(RequestValidationError, _invalid_request)
     api.add_exception_handler(HTTPException, _http_error)
+    api.add_exception_handler(BodyTooLargeError, _body_too_large)
     api.add_exception_handler(Exception, _unexpected)
 
 
@@ -105,6 +107,10 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
     answer = problem(codes.get(error.status_code, "request_invalid"), str(error.detail), status=error.status_code)
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def _body_too_large(_: Request, __: Exception) -> JSONResponse:
+    return problem("body_too_large", f"The body is larger than {MAX_BODY:,} bytes.")
 
 
 async def _unexpected(_: Request, __: Exception) -> JSONResponse:

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 MAX_BODY: Final = 4 * 1024 * 1024
 _WITHOUT_STRUCTURE: Final = frozenset({"2024-11-05", "2025-03-26"})
 _CLIENT_GONE: Final = 499
+_CODES: Final = {
+    404: "server_not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
 _JSON: Final = b"application/json"
 
 
@@ -209,7 +216,9 @@ async def _read_body(receive: Receive, headers: dict[str, str]) -> bytes:
 
 
 async def _respond_problem(send: Send, error: HttpError) -> None:
-    body = to_bytes({"type": "about:blank", "status": error.status, "title": error.sentence, "detail": error.sentence})
+    code, sentence = _CODES[error.status], error.sentence
+    problem = {"type": f"urn:causeway:problem:{code}", "title": sentence, "detail": sentence, "code": code}
+    body = to_bytes({**problem, "status": error.status})
     await _respond(send, error.status, body, content_type=b"application/problem+json", headers=error.headers)
 
 

@@ -113,7 +113,9 @@ class Gateway:
 
     def call(self, server: str, tool: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Call a tool as a client of the handshake era, without asking for its list first."""
-        answer = self.http.post(self.mcp_url(server), json=request("tools/call", name=tool, arguments=arguments or {}))
+        message = request("tools/call", name=tool, arguments=arguments or {})
+        headers = {"MCP-Protocol-Version": "2025-11-25"}
+        answer = self.http.post(self.mcp_url(server), json=message, headers=headers)
         assert answer.status_code == 200, answer.text
         result: dict[str, Any] = answer.json()["result"]
         return result
