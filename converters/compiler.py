@@ -91,6 +91,8 @@ def _compile(entry: Document, server_name: str | None, further: Mapping[str, byt
     log = DiagnosticLog()
     for pointer in entry.replaced_text:
         log.report("text_replaced", pointer, "The text held half of a surrogate pair, which is not Unicode text.")
+    for pointer in entry.cut_cycles:
+        log.report("extension_cycle_cut", pointer, "The extension holds itself by a YAML alias; null took its place.")
     normalization.version_of(entry.root)
     whole = bundled(entry, further, limits)
     description = normalization.normalize(whole, log)

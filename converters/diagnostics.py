@@ -112,6 +112,7 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
         ),
         "hidden_text_removed": (_W, "Remove control, zero-width and direction-changing characters from the text."),
         "text_truncated": (_I, "Shorten the summary and description; what is over the budget is not listed."),
+        "extension_cycle_cut": (_W, "Write the extension without the alias."),
         "text_replaced": (_W, "Correct the text: it held characters that are not Unicode text."),
         "description_no_operations": (_W, "Add operations under `paths`; webhooks and callbacks are not callable."),
         "webhook_ignored": (_I, "Nothing to do: a webhook is sent by the API, so it cannot be called as a tool."),

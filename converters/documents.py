@@ -31,6 +31,7 @@ class Document:
     is_json: bool
     uri: str = ""
     replaced_text: tuple[str, ...] = ()
+    cut_cycles: tuple[str, ...] = ()
 
     def lines_of(self, wanted: Iterable[str]) -> Mapping[str, int]:
         """Find the 1-based lines of JSON Pointers; one that does not exist gets its nearest ancestor's line."""
@@ -76,6 +77,7 @@ def parse(raw: bytes, *, uri: str = "", limits: Limits = DEFAULT_LIMITS) -> Docu
             remedy="Upload the OpenAPI document itself; a login or documentation page is not one.",
         )
     start = text.lstrip()[:1]
+    cut: tuple[str, ...] = ()
     is_json = start in {"{", "["}
     if not start:
         root = None
@@ -85,7 +87,7 @@ def parse(raw: bytes, *, uri: str = "", limits: Limits = DEFAULT_LIMITS) -> Docu
         except json.JSONDecodeError as error:
             root, is_json = _parse_yaml_flow(text, error, limits), False
     else:
-        root = yaml_events.load(text, limits)
+        root, cut = yaml_events.load(text, limits)
     if not isinstance(root, dict):
         raise DescriptionError(
             "spec_not_object",
@@ -95,7 +97,7 @@ def parse(raw: bytes, *, uri: str = "", limits: Limits = DEFAULT_LIMITS) -> Docu
     replaced: tuple[str, ...] = ()
     if is_json and _ESCAPED_SURROGATE.search(text):
         replaced = tuple(_replace_lone_surrogates(root))
-    return Document(root, text, is_json, uri, replaced)
+    return Document(root, text, is_json, uri, replaced, cut)
 
 
 def decode(raw: bytes) -> str:
@@ -162,7 +164,7 @@ def _parse_json(text: str, limits: Limits) -> Any:
 def _parse_yaml_flow(text: str, error: json.JSONDecodeError, limits: Limits) -> Any:
     """Read a text that starts like JSON but is not as YAML; if it is neither, report the JSON problem."""
     try:
-        return yaml_events.load(text, limits)
+        return yaml_events.load(text, limits)[0]
     except DescriptionError as yaml_error:
         if yaml_error.code != "spec_syntax":
             raise

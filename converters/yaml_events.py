@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 from yaml._yaml import CParser
 
+from converters import pointers
 from converters.errors import DescriptionError
 from converters.json_positions import trie, with_ancestors
 
@@ -41,8 +42,11 @@ _MAX_DIGITS: Final = 3_500
 """Digits of an integer; what Python writes as over 4,300 decimal digits cannot become JSON again."""
 
 
-def load(text: str, limits: Limits) -> Any:
-    """Build the one YAML document of `text`.
+def load(text: str, limits: Limits) -> tuple[Any, tuple[str, ...]]:
+    """Build the one YAML document of `text`; gives it and the pointers of extensions that held themselves.
+
+    An alias inside its own anchor cannot be a JSON value. Within an extension (`x-`), which no tool is made of, null
+    takes its place; anywhere else it is refused.
 
     Raises:
         DescriptionError: `spec_syntax`, `spec_depth`, `spec_expansion`, `spec_cycle`, `spec_tag`,
@@ -52,7 +56,7 @@ def load(text: str, limits: Limits) -> Any:
     builder = _Builder(limits)
     for event in _events(text):
         builder.add(event)
-    return builder.root
+    return builder.root, tuple(builder.cut)
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -95,6 +99,7 @@ class _Builder:
 
     def __init__(self, limits: Limits) -> None:
         self.root: Any = None
+        self.cut: list[str] = []
         self._limits = limits
         self._frames: list[_Frame] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
@@ -133,6 +138,10 @@ class _Builder:
 
     def alias(self, event: Any) -> None:
         self._aliases += 1
+        if event.anchor in self._open_anchors and self._is_in_extension():
+            self.cut.append(pointers.from_tokens(self._path()))
+            self._place(None, 1, event)
+            return
         if event.anchor in self._open_anchors:
             raise _problem(
                 "spec_cycle",
@@ -160,6 +169,17 @@ class _Builder:
             self._anchors[frame.anchor] = (frame.container, frame.size)
             self._open_anchors.discard(frame.anchor)
         self._attach(frame.container, frame.size, event)
+
+    def _path(self) -> Iterator[str | int]:
+        """Give the keys and indices that lead to the value that comes next."""
+        for frame in self._frames:
+            yield len(frame.container) if isinstance(frame.container, list) else frame.key
+
+    def _is_in_extension(self) -> bool:
+        """Tell whether the value that comes next stands somewhere in an extension."""
+        return any(
+            frame.has_key and isinstance(frame.key, str) and frame.key.startswith("x-") for frame in self._frames
+        )
 
     def _open(self, container: dict[str, Any] | list[Any], event: Any) -> None:
         if event.tag not in _COLLECTION_TAGS:

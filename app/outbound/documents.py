@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -49,12 +50,18 @@ class _CheckedBackend(httpcore2.AsyncNetworkBackend):
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: a label that is empty or too long
             raise httpcore2.ConnectError(f"{host} is not known") from None
-        address = self._policy.permitted(dict.fromkeys(str(answer[4][0]) for answer in answers))[0]
-        return await self._backend.connect_tcp(
-            address, port, timeout=timeout, local_address=local_address, socket_options=socket_options
-        )
+        *others, last = self._policy.permitted(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        options: dict[str, Any] = {
+            "timeout": timeout,
+            "local_address": local_address,
+            "socket_options": socket_options,
+        }
+        for address in others:
+            with contextlib.suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                return await self._backend.connect_tcp(address, port, **options)
+        return await self._backend.connect_tcp(last, port, **options)
 
     async def sleep(self, seconds: float) -> None:
         await self._backend.sleep(seconds)

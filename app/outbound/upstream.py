@@ -7,6 +7,7 @@ the origin; everything read is bounded in time and size after decoding.
 from __future__ import annotations
 
 import asyncio
+import io
 import socket
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -41,6 +42,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _POOL_SIZE: Final = 200
 _POOL_PER_HOST: Final = 50
 _CHUNK: Final = 64 * 1024
+_LARGE: Final = 1024 * 1024
 
 
 class _AddressDeniedError(OSError):
@@ -102,9 +104,11 @@ class HttpUpstream:
                 return await self._follow(plan)
         except UpstreamError:
             raise
+        except (aiohttp.ClientError, ValueError) as error:
+            raise _translated(error) from None
         except TimeoutError:
             raise UpstreamTimeoutError(f"The API did not answer within {deadline:g} seconds.") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except OSError as error:
             raise _translated(error) from None
 
     async def _follow(self, plan: RequestPlan) -> ApiResponse:
@@ -123,7 +127,7 @@ class HttpUpstream:
         request = self._open_session().request(
             method,
             URL(url, encoded=True),
-            data=plan.body,
+            data=_payload(plan.body),
             headers=plan.headers,
             allow_redirects=False,
             skip_auto_headers=("Content-Type",),
@@ -148,6 +152,11 @@ class HttpUpstream:
                 raise ResponseTooLargeError(f"The answer of the API is larger than {self._max_response:,} bytes.")
             chunks.append(chunk)
         return b"".join(chunks)
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Give a body as the client takes it: one that is large in pieces, between which others get their turn."""
+    return io.BytesIO(body) if body is not None and len(body) > _LARGE else body
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

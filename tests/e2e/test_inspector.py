@@ -85,7 +85,16 @@ def run(node: Path, inspector: Path, pets: str, tmp_path: Path) -> Any:
     """Give a function that runs the Inspector against the server."""
 
     def run(era: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [node / "bin/node", inspector, "--cli", pets, "--transport", "http", "--protocol-era", era]
+        command: list[str | Path] = [
+            node / "bin/node",
+            inspector,
+            "--cli",
+            pets,
+            "--transport",
+            "http",
+            "--protocol-era",
+            era,
+        ]
         return subprocess.run(
             [*command, *arguments, "--format", "json"],
             cwd=tmp_path,

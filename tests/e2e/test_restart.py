@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -34,7 +35,7 @@ def test_after_kill_9_the_servers_are_there_and_callable(tmp_path: Path, backend
 
 
 def test_kill_9_in_the_middle_of_an_import_stores_nothing_partial(tmp_path: Path, backend: Backend) -> None:
-    paths = {f"/notes/{number}": {"get": {}} for number in range(2000)}
+    paths: dict[str, Any] = {f"/notes/{number}": {"get": {}} for number in range(2000)}
     with started_gateway(tmp_path / "one") as first:
         first.publish("notes", description(backend))
         before = first.servers()
