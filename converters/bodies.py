@@ -83,7 +83,8 @@ def _flatten(schema: Schema, description: Description, seen: frozenset[str]) -> 
         required += flat.required
         is_open = is_open or flat.is_open
     for name, each in value.get("properties", {}).items():
-        merged.setdefault(name, []).append(Schema(each, pointers.join(pointer, "properties", name)))
+        at = pointers.join(pointer, "properties", name)
+        merged.setdefault(name, []).append(Schema(each, description.origins.get(at, at)))
     required += [name for name in _names(value.get("required")) if name not in required]
     return PlainObject({name: _combined(each) for name, each in merged.items()}, tuple(required), is_open)
 

@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import documents, naming, normalization, operations, references, schemas, texts
+from converters import documents, extensions, naming, normalization, operations, references, schemas, texts
 from converters.diagnostics import Diagnostic, DiagnosticLog, Severity
 from converters.errors import DescriptionError
 from converters.limits import DEFAULT_LIMITS
@@ -98,6 +98,7 @@ def _compile(entry: Document, server_name: str | None, further: Mapping[str, byt
     description = normalization.normalize(whole, log)
     _check_paths(description)
     found, declared = operations.read_operations(description, log)
+    found = extensions.select(found, description.root.get("x-mcp"), log)
     if declared > MAX_OPERATIONS:
         raise DescriptionError(
             "spec_too_many_operations",

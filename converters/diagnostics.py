@@ -112,6 +112,8 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
         ),
         "hidden_text_removed": (_W, "Remove control, zero-width and direction-changing characters from the text."),
         "text_truncated": (_I, "Shorten the summary and description; what is over the budget is not listed."),
+        "extension_invalid": (_W, "Correct the `x-mcp` extension; names are those of the tool's arguments."),
+        "operation_excluded": (_I, "Nothing to do: the description's own `x-mcp` selection leaves it out."),
         "extension_cycle_cut": (_W, "Write the extension without the alias."),
         "text_replaced": (_W, "Correct the text: it held characters that are not Unicode text."),
         "description_no_operations": (_W, "Add operations under `paths`; webhooks and callbacks are not callable."),

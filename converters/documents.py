@@ -17,6 +17,7 @@ from converters import pointers, yaml_events
 from converters.errors import DescriptionError
 from converters.json_positions import duplicate_key_lines, lines_of_json
 from converters.limits import DEFAULT_LIMITS, Limits
+from converters.yaml_positions import lines_of_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,7 +37,7 @@ class Document:
     def lines_of(self, wanted: Iterable[str]) -> Mapping[str, int]:
         """Find the 1-based lines of JSON Pointers; one that does not exist gets its nearest ancestor's line."""
         paths = {pointer: pointers.tokens(pointer) for pointer in wanted}
-        found = (lines_of_json if self.is_json else yaml_events.lines_of_yaml)(self.text, set(paths.values()))
+        found = (lines_of_json if self.is_json else lines_of_yaml)(self.text, set(paths.values()))
         return {pointer: found[path] for pointer, path in paths.items() if path in found}
 
 

@@ -250,6 +250,8 @@ class _Swagger:
                 style, explode = _COLLECTION_FORMATS.get(str(value.get("collectionFormat")), ("form", False))
                 encoding[name] = {"style": style, "explode": explode}
         self._origins[at] = form[0][1]
+        # The schema itself stands nowhere in the document; only its properties do.
+        self._origins[pointers.join(body, "schema")] = pointers.join(body, "schema")
         required = [str(value.get("name", "")) for value, _ in form if value.get("required") is True]
         schema = {"type": "object", "properties": properties, **({"required": required} if required else {})}
         return {"required": bool(required), "content": {media_type: {"schema": schema, "encoding": encoding}}}

@@ -101,8 +101,11 @@ class Description:
         """Follow the `$ref`s of a schema; raises as `resolve` does."""
         return type(schema)(*self.resolve(schema.value, schema.pointer))
 
-    def lookup(self, reference: str, at: str) -> tuple[Any, str]:
-        """Find what one reference, written at pointer `at`, points to: the value and its canonical pointer."""
+    def lookup(self, reference: str, at: str, *, hops: int = 0) -> tuple[Any, str]:
+        """Find what one reference, written at pointer `at`, points to: the value and its canonical pointer.
+
+        `hops` counts the references that were followed on the way.
+        """
         uri, _, fragment = reference.partition("#")
         if uri:
             raise _outside(reference, uri, at)
@@ -114,16 +117,20 @@ class Description:
         try:
             return path_get(self.source, pointers.tokens(target)), target
         except (KeyError, IndexError, TypeError):
-            return self._lookup_through(target, reference, at)
+            return self._lookup_through(target, reference, at, hops)
 
-    def _lookup_through(self, target: str, reference: str, at: str) -> tuple[Any, str]:
+    def _lookup_through(self, target: str, reference: str, at: str, hops: int) -> tuple[Any, str]:
         """Walk a pointer whose way leads through other references."""
-        value, pointer = self.source, ""
-        for hop, token in enumerate(pointers.tokens(target)):
+        value: Any = self.source
+        pointer = ""
+        for token in pointers.tokens(target):
             while isinstance(value, dict) and token not in value and isinstance(value.get("$ref"), str):
-                if hop > _MAX_CHAIN or value["$ref"] == reference:
-                    break
-                value, pointer = self.lookup(value["$ref"], pointer)
+                hops += 1
+                if hops > _MAX_CHAIN:
+                    raise UnresolvedReferenceError(
+                        "reference_cycle", at, f"The reference {reference[:200]!r} leads round in a circle."
+                    )
+                value, pointer = self.lookup(value["$ref"], pointer, hops=hops)
             try:
                 value = path_get(value, (token,))
             except (KeyError, IndexError, TypeError):
@@ -135,7 +142,8 @@ class Description:
 
 
 def _outside(reference: str, uri: str, at: str) -> UnresolvedReferenceError:
-    if urlsplit(uri).scheme in {"http", "https"}:
+    parts = urlsplit(uri)
+    if parts.scheme in {"http", "https"} or parts.netloc:
         return UnresolvedReferenceError(
             "ref_remote_disabled", at, f"The reference {reference[:200]!r} leads to another host and was not fetched."
         )

@@ -131,6 +131,8 @@ def plan(definition: ToolDefinition, arguments: Mapping[str, Any], *, base: str)
         ArgumentsError: when a value cannot be put where the operation wants it.
 
     """
+    if definition.pinned:
+        arguments = {**arguments, **definition.pinned}
     problems: list[ArgumentProblem] = []
     pieces: list[Piece] = []
     given: dict[str, list[tuple[ParameterBinding, Any]]] = {"path": [], "query": [], "header": [], "cookie": []}

@@ -253,8 +253,10 @@ class SchemaCompiler:
             name = "null" if written is None and names is argument else written
             lowered = name.lower() if isinstance(name, str) else name
             kind = lowered if lowered in TYPES else _TYPE_SYNONYMS.get(lowered) if isinstance(lowered, str) else None
-            if kind != name and (name, kind) != ("file", "string"):
-                self._log.report("schema_type_corrected", pointers.join(pointer, keyword), f"{name!r} is not a type.")
+            if (kind is None or kind != written) and (name, kind) != ("file", "string"):
+                self._log.report(
+                    "schema_type_corrected", pointers.join(pointer, keyword), f"{written!r} is not a type."
+                )
             if kind is None:
                 return
             if kind not in known:
@@ -489,3 +491,22 @@ def check(schema: Mapping[str, Any]) -> str | None:
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         return str(error).splitlines()[0]
     return None
+
+
+def reachable(schema: Mapping[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Keep the definitions that `schema` refers to, directly or through others, sorted by name."""
+    kept: dict[str, Any] = {}
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            reference = node.get("$ref")
+            if isinstance(reference, str):
+                name = reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
+                if name in definitions and name not in kept:
+                    kept[name] = definitions[name]
+                    waiting.append(definitions[name])
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+    return dict(sorted(kept.items()))

@@ -62,7 +62,10 @@ class BodyBinding:
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """One operation as a tool; `input_schema` and `output_schema` are self-contained JSON Schema 2020-12."""
+    """One operation as a tool; `input_schema` and `output_schema` are self-contained JSON Schema 2020-12.
+
+    `pinned` arguments are not listed, and have the same value in every call.
+    """
 
     name: str
     operation_key: str
@@ -80,6 +83,7 @@ class ToolDefinition:
     parameters: tuple[ParameterBinding, ...] = ()
     body: BodyBinding | None = None
     accept: tuple[str, ...] = ()
+    pinned: Mapping[str, Any] = field(default_factory=dict)
     servers: tuple[Server, ...] = ()
     security: tuple[SecurityRequirement, ...] = ()
 

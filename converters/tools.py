@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import bodies, media_types, naming, schemas, texts
+from converters import bodies, extensions, media_types, naming, schemas, texts
 from converters.oas import Schema
 from converters.tool_definitions import BodyBinding, ParameterBinding, PropertyBinding, ToolDefinition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from converters.diagnostics import DiagnosticLog
     from converters.oas import MediaType, Operation, RequestBody, Response
@@ -24,8 +24,6 @@ INPUT_SCHEMA_BUDGET: Final = 64 * 1024
 OUTPUT_SCHEMA_BUDGET: Final = 8 * 1024
 """Bytes of an output schema; a larger one is not listed: models read lists, and most of their bytes were these."""
 
-_SAFE_METHODS: Final = frozenset({"get", "head", "query", "options", "trace"})
-_HINTS: Final = frozenset({"title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"})
 _FILE_NOTE: Final = "File content: base64, a data: URI, or plain text."
 
 
@@ -61,6 +59,7 @@ class ToolCompiler:
         names = naming.argument_names((each.location, each.wire_name) for each in arguments)
         self._report_renamed(arguments, names)
         count = len(operation.parameters)
+        input_schema = self._input_schema(arguments, names, operation)
         return ToolDefinition(
             name=name,
             operation_key=operation.key,
@@ -69,9 +68,9 @@ class ToolCompiler:
             pointer=operation.pointer,
             title=texts.shortened(self._visible(operation.summary, operation.pointer), 100),
             description=self._describe(operation),
-            input_schema=self._input_schema(arguments, names, operation),
+            input_schema=input_schema,
             output_schema=self._output_schema(operation),
-            annotations=_annotations(operation),
+            annotations=extensions.hints(operation),
             tags=tuple(self._visible(tag, operation.pointer) for tag in operation.tags),
             deprecated=operation.deprecated,
             enabled=operation.extension.get("enabled") is not False,
@@ -80,6 +79,7 @@ class ToolCompiler:
             accept=_accept(operation.responses),
             servers=operation.servers,
             security=operation.security,
+            pinned=extensions.pin(operation, input_schema, self._log),
         )
 
     # --- texts
@@ -204,13 +204,13 @@ class ToolCompiler:
 
     def _with_definitions(self, schema: dict[str, Any], used: set[str], operation: Operation) -> dict[str, Any]:
         """Add `$defs` within the budget; definitions furthest from the arguments give way first."""
+        cut = _cut_arguments(schema, INPUT_SCHEMA_BUDGET)
         budget = INPUT_SCHEMA_BUDGET - _size(schema)
         definitions: dict[str, Any] = {}
-        cut = 0
         for name in self._input.nearest_first(used):
             size = self._definition_size(self._input, "input", name)
             if size > budget:
-                definitions[name] = {"description": f"Any value; the schema of {name} is too large to list."}
+                definitions[name] = _anything(name)
                 cut += 1
             else:
                 definitions[name] = self._input.definitions[name]
@@ -223,7 +223,9 @@ class ToolCompiler:
             )
         if definitions:
             schema["$defs"] = (
-                _reachable(schema, dict(sorted(definitions.items()))) if cut else dict(sorted(definitions.items()))
+                schemas.reachable(schema, dict(sorted(definitions.items())))
+                if cut
+                else dict(sorted(definitions.items()))
             )
         return schema
 
@@ -243,14 +245,14 @@ class ToolCompiler:
             return None
         size = _size(translated)
         for name in self._output.nearest_first(used):
-            size += self._definition_size(self._output, "output", name)
             if size > OUTPUT_SCHEMA_BUDGET:
-                self._log.report(
-                    "output_schema_dropped",
-                    schema.pointer,
-                    f"The output schema is over {OUTPUT_SCHEMA_BUDGET:,} bytes.",
-                )
-                return None
+                break
+            size += self._definition_size(self._output, "output", name)
+        if size > OUTPUT_SCHEMA_BUDGET:
+            self._log.report(
+                "output_schema_dropped", schema.pointer, f"The output schema is over {OUTPUT_SCHEMA_BUDGET:,} bytes."
+            )
+            return None
         definitions = self._output.closure(used)
         root = self._object_root(translated)
         if root is None:
@@ -352,36 +354,24 @@ def _accept(responses: tuple[Response, ...]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: not media_types.is_json(name)))
 
 
-def _annotations(operation: Operation) -> dict[str, Any]:
-    """Derive hints from the method (RFC 9110 section 9.2); `x-mcp` annotations win, where they are hints."""
-    hints: dict[str, Any] = {"readOnlyHint": operation.method in _SAFE_METHODS}
-    if not hints["readOnlyHint"]:
-        hints["destructiveHint"] = operation.method == "delete"
-        hints["idempotentHint"] = operation.method in {"put", "delete"}
-    asked = operation.extension.get("annotations")
-    if isinstance(asked, dict):
-        hints.update({key: value for key, value in asked.items() if key in _HINTS and isinstance(value, (bool, str))})
-    return hints
+def _anything(name: str) -> dict[str, Any]:
+    return {"description": f"Any value; the schema of {name} is too large to list."}
+
+
+def _cut_arguments(schema: dict[str, Any], budget: int) -> int:
+    """Describe the largest arguments as "anything" until the schema fits; gives how many were cut."""
+    over, cut = _size(schema) - budget, 0
+    properties = schema["properties"]
+    for size, name in (
+        sorted(((_size(each), name) for name, each in properties.items()), reverse=True) if over > 0 else ()
+    ):
+        stub = _anything(name)
+        if over <= 0 or size <= _size(stub):
+            break
+        properties[name] = stub
+        over, cut = over - size + _size(stub), cut + 1
+    return cut
 
 
 def _size(schema: Any) -> int:
     return len(json.dumps(schema, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
-
-
-def _reachable(schema: Mapping[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Keep the definitions that are still referred to after some were cut."""
-    kept: dict[str, Any] = {}
-    waiting: list[Any] = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            reference = node.get("$ref")
-            if isinstance(reference, str):
-                name = reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
-                if name in definitions and name not in kept:
-                    kept[name] = definitions[name]
-                    waiting.append(definitions[name])
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
-    return dict(sorted(kept.items()))

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from app.errors import CausewayError
 from app.security.guard import MAX_BODY, BodyTooLargeError
 from converters import ArgumentsError, ConverterError, DescriptionError
+from converters.pointers import from_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,8 @@ async def _converter_error(_: Request, error: Exception) -> JSONResponse:
 async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     errors = [
-        {"pointer": "/" + "/".join(str(part) for part in each["loc"][1:]), "detail": each["msg"]}
+        # What is not JSON has no place in it: there the location is an offset.
+        {"pointer": "" if each["type"] == "json_invalid" else from_tokens(each["loc"][1:]), "detail": each["msg"]}
         for each in error.errors()
     ]
     first = errors[0] if errors else {"pointer": "", "detail": "The request is not valid."}

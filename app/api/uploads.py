@@ -77,7 +77,7 @@ async def _from_form(request: Request) -> Upload:
         form = await request.form(max_files=1, max_fields=20, max_part_size=_MAX_PART)
     except (MultiPartException, HTTPException) as error:
         detail = getattr(error, "message", None) or getattr(error, "detail", "it cannot be read")
-        raise HTTPException(400, f"The multipart body is not valid: {detail}.") from None
+        raise HTTPException(400, f"The multipart body is not valid: {detail.rstrip('.')}.") from None
     document = form.get("document")
     content: bytes | None
     if isinstance(document, UploadFile):
@@ -122,8 +122,22 @@ def _checked(body: Any) -> NewServer:
     try:
         return NewServer.model_validate(body)
     except ValidationError as error:
-        errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
+        errors = [
+            {**each, "loc": ("body", *_within(body, each["loc"]))}
+            for each in error.errors(include_url=False)
+        ]
         raise RequestValidationError(errors) from None
+
+
+def _within(body: Any, place: tuple[int | str, ...]) -> list[int | str]:
+    """Keep of an error's place what is one in the body: pydantic adds which of several types it tried."""
+    kept: list[int | str] = []
+    for token in place:
+        if not isinstance(body, dict):
+            break
+        kept.append(token)
+        body = body.get(token)
+    return kept
 
 
 def _upload(wanted: NewServer, source: Source) -> Upload:

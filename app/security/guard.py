@@ -6,6 +6,7 @@ Origin 403. Service mode asks for a key on every route except health.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 from dataclasses import dataclass
@@ -69,9 +70,10 @@ class Guard:
         if refusal is not None:
             await _refuse(send, refusal, "http")
             return
-        try:
-            await self._inner(scope, _limited(receive), send)
-        except BodyTooLargeError:
+        limited = _LimitedExchange(receive, send)
+        with contextlib.suppress(BodyTooLargeError):
+            await self._inner(scope, limited.receive, limited.send)
+        if limited.is_cut_off:
             await _refuse(send, _TOO_LARGE, "http")
 
     def _check(self, scope: Scope) -> _Refusal | None:
@@ -122,19 +124,31 @@ class BodyTooLargeError(Exception):
     """A body without a declared length went over the limit while it was read."""
 
 
-def _limited(receive: Receive) -> Receive:
-    """Stop reading a body that is longer than it may be, whatever its headers said."""
-    size = 0
+class _LimitedExchange:
+    """Stops reading a body that is longer than it may be, whatever its headers said.
 
-    async def limited() -> MutableMapping[str, Any]:
-        nonlocal size
-        event = await receive()
-        size += len(event.get("body", b""))
-        if size > MAX_BODY:
+    A framework answers an error of its own when its reading fails: that answer is dropped, the guard gives one.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._size = 0
+        self._has_answered = False
+        self.is_cut_off = False
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        event = await self._receive()
+        self._size += len(event.get("body", b""))
+        if self._size > MAX_BODY:
+            self.is_cut_off = not self._has_answered
             raise BodyTooLargeError
         return event
 
-    return limited
+    async def send(self, event: MutableMapping[str, Any]) -> None:
+        if not self.is_cut_off:
+            self._has_answered = True
+            await self._send(event)
 
 
 def _split(origin: str) -> tuple[str, str]:

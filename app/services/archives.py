@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import lzma
 import posixpath
 import re
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Final
 
 from converters import DescriptionError
@@ -17,6 +19,7 @@ MAGIC: Final = b"PK\x03\x04"
 _DOCUMENTS: Final = (".json", ".yaml", ".yml")
 _MAX_FILES: Final = 5_000
 _MAX_SIZE: Final = 20 * 1024 * 1024
+_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 _ROOT: Final = re.compile(rb"^\s*[{]?\s*\"?(openapi|swagger)\"?\s*:", re.MULTILINE)
 
 
@@ -32,7 +35,7 @@ def documents(archive: bytes, *, entry: str | None) -> tuple[str, dict[str, byte
 
 
 def entry_of(found: Mapping[str, bytes], *, entry: str | None) -> str:
-    """Choose the entry document: the one named, else the only one nearest to the top that says `openapi:`.
+    """Choose the entry document: the one named, else the only one nearest to the top that says `openapi:`, else the only.
 
     Raises:
         DescriptionError: `spec_zip`, where there is none or several.
@@ -45,6 +48,8 @@ def entry_of(found: Mapping[str, bytes], *, entry: str | None) -> str:
                 f"There is no document {entry[:200]!r}.", "Name the entry as it stands in the zip or directory."
             )
         return name
+    if len(found) == 1:
+        return next(iter(found))
     roots = sorted((name.count("/"), name) for name, content in found.items() if _ROOT.search(content[:4096]))
     if not roots:
         raise _refused(
@@ -59,7 +64,7 @@ def _read(archive: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             return _extract(opened)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
+    except (*_UNREADABLE, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
         raise _refused("The zip archive cannot be read.", "Upload a plain zip file without a password.") from None
 
 

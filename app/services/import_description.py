@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app.registry.errors import NamespaceNotFound
@@ -104,9 +104,10 @@ class ImportDescription:
         loaded = await self._load(source)
         compilation = await self._compile(loaded, name)
         check_settings(options.changes, compilation)
+        changes = replace(options.changes, title=compilation["title"])
         async with self._database.transaction() as registry:
             added = await registry.servers.add_revision(
-                namespace, name, revision=_revision(loaded, source, compilation), changes=options.changes
+                namespace, name, revision=_revision(loaded, source, compilation), changes=changes
             )
         await self._events.changed(namespace, name)
         return added.is_new

@@ -45,7 +45,9 @@ class OwnServer:
             server = (await self._servers.read(NAMESPACE, NAME)).server
         except ServerNotFound:
             return
-        if server.title == description["info"]["title"] and stored != document:
+        if server.title != description["info"]["title"]:
+            return  # somebody else's, under the name that was free
+        if stored != document:
             await self._importer.replace(NAMESPACE, NAME, source=source, options=ImportOptions(base_url=base_url))
         elif server.base_url != base_url:
             await self._servers.change(NAMESPACE, NAME, ServerChanges(base_url=base_url))

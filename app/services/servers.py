@@ -98,7 +98,8 @@ class Servers:
     async def activate(self, namespace: str, name: str, *, number: int) -> ServerDetails:
         """Make another revision the active one; raises `RevisionNotFound`."""
         async with self._database.transaction() as registry:
-            await registry.servers.activate_revision(namespace, name, number=number)
+            server = await registry.servers.activate_revision(namespace, name, number=number)
+            await registry.servers.update(namespace, name, changes=ServerChanges(title=server.description["title"]))
         await self._events.changed(namespace, name)
         return await self.read(namespace, name)
 

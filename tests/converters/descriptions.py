@@ -80,10 +80,14 @@ def diagnostic(compilation: Compilation, code: str) -> Diagnostic:
 
 def check_input_schema(schema: Mapping[str, Any]) -> None:
     """Check what MCP clients demand: a valid JSON Schema 2020-12, an object at its root, references that resolve."""
-    Draft202012Validator.check_schema(dict(schema), format_checker=_NO_FORMATS)
+    check_schema(schema)
     assert schema["type"] == "object"
     assert not _COMBINATORS & schema.keys()
     check_references(schema)
+
+
+def check_schema(schema: Mapping[str, Any]) -> None:
+    Draft202012Validator.check_schema(dict(schema), format_checker=_NO_FORMATS)
 
 
 def check_references(schema: Mapping[str, Any]) -> None:

@@ -165,7 +165,7 @@ def test_an_escaped_surrogate_in_yaml_is_a_syntax_error_of_that_line() -> None:
         pytest.param('<?xml version="1.0"?><a/>', "spec_not_openapi", id="XML"),
         pytest.param("a: 1\n---\nb: 2\n", "spec_multiple_documents", id="two documents"),
         pytest.param("a: &a [*a]", "spec_cycle", id="an alias within itself"),
-        pytest.param("info: &a\n  title: x\n  x-bye: *a", "spec_cycle", id="an alias within its mapping"),
+        pytest.param("info: &a\n  title: x\n  bye: *a", "spec_cycle", id="an alias within its mapping"),
         pytest.param("a: *b", "spec_syntax", id="an alias without an anchor"),
         pytest.param("a: !!python/object/apply:os.system [id]", "spec_tag", id="a Python object"),
         pytest.param("a: !!binary aGVsbG8=", "spec_tag", id="binary"),

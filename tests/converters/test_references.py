@@ -97,7 +97,8 @@ def test_what_a_pointer_leads_through_may_be_a_key_named_like_a_list_index() -> 
         ("#anchor", "reference_unresolved"),
         ("#/cycle", "reference_cycle"),
         ("#/self", "reference_cycle"),
-        ("#/self/x", "reference_unresolved"),
+        ("#/self/x", "reference_cycle"),
+        ("#/through/x", "reference_cycle"),
         ("http://elsewhere.example/x.json", "ref_remote_disabled"),
         ("https://elsewhere.example/x.json#/a", "ref_remote_disabled"),
         ("other.yaml#/a", "reference_document_missing"),
@@ -111,6 +112,8 @@ def test_a_reference_that_leads_nowhere_is_told_with_its_place(reference: str, c
         "cycle": {"$ref": "#/cycle2"},
         "cycle2": {"$ref": "#/cycle"},
         "self": {"$ref": "#/self"},
+        "through": {"$ref": "#/back/x"},
+        "back": {"$ref": "#/through/x"},
     }
 
     with pytest.raises(UnresolvedReferenceError) as caught:

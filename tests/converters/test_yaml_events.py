@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from converters.errors import DescriptionError
 from converters.limits import DEFAULT_LIMITS
-from converters.yaml_events import lines_of_yaml, load
+from converters.yaml_events import load
+from converters.yaml_positions import lines_of_yaml
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=8)
 VALUES = st.recursive(
@@ -22,7 +23,7 @@ VALUES = st.recursive(
 
 
 def read(text: str) -> Any:
-    return load(text, DEFAULT_LIMITS)
+    return load(text, DEFAULT_LIMITS)[0]
 
 
 @given(value=VALUES, flow=st.booleans())

@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import importlib.metadata
 import json
-import os
 import signal
+import socket
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from tests.e2e.backends import Backend, answer, described, parameter
-from tests.e2e.gateways import CAUSEWAY, Gateway, environment, run_causeway, started_gateway
+from tests.e2e.backends import Backend, Received, answer, described, parameter
+from tests.e2e.gateways import CAUSEWAY, Gateway, environment, run_causeway, started_gateway, wait_until
 
 CLIENTS = ("cursor", "cline", "vscode", "claude", "codex", "generic")
 
@@ -176,16 +178,26 @@ def test_call_of_a_server_that_is_not_there_is_one_sentence(gateway: Gateway, tm
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("server", ["petshop", "team/petshop", "https://gateway.example/mcp/team/petshop"])
-def test_connect_names_the_server_s_url(server: str, client: str, tmp_path: Path) -> None:
-    done = run_causeway("connect", server, "--client", client, folder=tmp_path)
+def test_connect_names_the_server_s_url_for_each_client(client: str, tmp_path: Path) -> None:
+    done = run_causeway("connect", "petshop", "--client", client, folder=tmp_path)
 
-    expected = {
-        "petshop": "http://127.0.0.1:8080/mcp/default/petshop",
-        "team/petshop": "http://127.0.0.1:8080/mcp/team/petshop",
-    }.get(server, server)
     assert (done.returncode, done.stderr) == (0, "")
-    assert expected in done.stdout
+    assert "http://127.0.0.1:8080/mcp/default/petshop" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "url"),
+    [
+        (("team/petshop",), "http://127.0.0.1:8080/mcp/team/petshop"),
+        (("https://gateway.example/mcp/team/petshop",), "https://gateway.example/mcp/team/petshop"),
+        (("petshop", "--gateway", "https://gateway.example/"), "https://gateway.example/mcp/default/petshop"),
+    ],
+)
+def test_connect_takes_a_name_a_namespace_or_a_url(arguments: tuple[str, ...], url: str, tmp_path: Path) -> None:
+    done = run_causeway("connect", *arguments, folder=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"mcpServers": {"petshop": {"type": "http", "url": url}}}
 
 
 def test_connect_install_links_carry_the_same_configuration(tmp_path: Path) -> None:
@@ -237,6 +249,9 @@ def test_serve_imports_documents_under_the_names_they_are_given(tmp_path: Path, 
 
     with started_gateway(folder, *places) as gateway:
         assert {revision for _, revision in gateway.servers()} == {1}
+        gateway.process.send_signal(signal.SIGINT)
+        assert gateway.process.wait(10) == 0
+        assert gateway.errors.read_text() == ""
 
 
 def test_a_taken_port_is_one_sentence_and_3(gateway: Gateway, tmp_path: Path) -> None:
@@ -276,13 +291,34 @@ def test_a_setting_that_cannot_be_used_is_one_sentence_that_names_it(setting: st
     assert setting in done.stderr
 
 
-@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_gateway_with_0(kind: signal.Signals, tmp_path: Path) -> None:
-    with started_gateway(tmp_path) as gateway:
-        os.kill(gateway.process.pid, kind)
+def test_sigterm_lets_a_call_finish_and_ends_the_gateway_with_0(tmp_path: Path, backend: Backend) -> None:
+    released = threading.Event()
 
+    def wait(_: Received, connection: socket.socket) -> None:
+        released.wait(20)
+        connection.sendall(answer())
+
+    backend.table["GET", "/a"] = wait
+    with started_gateway(tmp_path) as gateway, ThreadPoolExecutor(1) as pool:
+        gateway.publish("slow", described(backend.url, {"/a": {"get": {"operationId": "get_a"}}}))
+        call = pool.submit(gateway.call, "slow", "get_a")
+        wait_until(lambda: len(backend.received) == 1, "the request")
+
+        gateway.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not accepts(gateway), "the end of listening")
+        released.set()
+
+        assert call.result(10)["isError"] is False
         assert gateway.process.wait(10) == 0
         assert gateway.errors.read_text() == ""
+
+
+def accepts(gateway: Gateway) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def assert_one_sentence(text: str) -> None:

@@ -46,7 +46,7 @@ def inspector(node: Path, request: pytest.FixtureRequest) -> Path:
         npm = node / "lib/node_modules/npm/bin/npm-cli.js"
         # npm takes which registry and which certificates to use from the environment.
         installed = subprocess.run(
-            [node / "bin/node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+            [node / "bin/node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"],
             cwd=folder,
             env={**os.environ, "PATH": f"{node / 'bin'}{os.pathsep}{os.defpath}"},
             capture_output=True,

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.main import create_app
+from app.settings import MIN_KEY_LENGTH, Settings, is_loopback, load
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+KEY = "k" * MIN_KEY_LENGTH
+
+
+def write_file(text: str) -> None:
+    Path("causeway.toml").write_text(text)
+
+
+def test_without_any_setting_it_is_local_mode_on_port_8080(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    settings = load()
+    assert (settings.host, settings.port, settings.public_url, settings.is_local) == ("127.0.0.1", 8080, None, True)
+    assert settings.data_dir == tmp_path / "causeway"
+    assert settings.registry_url == f"sqlite:///{tmp_path / 'causeway' / 'causeway.db'}"
+    assert (settings.egress_allow, settings.egress_deny, settings.call_timeout) == ((), (), 30)
+
+
+def test_the_data_lie_below_the_home_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load().data_dir == tmp_path / ".local" / "share" / "causeway"
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file('port = 1\nhost = "127.0.0.3"\ncall_timeout = 5\n')
+    assert (load().port, load().host, load().call_timeout) == (1, "127.0.0.3", 5)
+    monkeypatch.setenv("CAUSEWAY_PORT", "2")
+    monkeypatch.setenv("CAUSEWAY_HOST", "127.0.0.2")
+    assert (load().port, load().host, load().call_timeout) == (2, "127.0.0.2", 5)
+    assert (load(port=3).port, load(port=3).host) == (3, "127.0.0.2")
+
+
+def test_what_the_command_line_leaves_out_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAUSEWAY_PORT", "2")
+    assert load(port=None, host=None, database_url=None).port == 2
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAUSEWAY_PORT", "")
+    monkeypatch.setenv("CAUSEWAY_ADMIN_KEY", "")
+    assert (load().port, load().is_local) == (8080, True)
+
+
+def test_lists_are_written_in_the_file_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_file('egress_allow = ["10.20.0.0/16", "fd00::/8"]\n')
+    monkeypatch.setenv("CAUSEWAY_EGRESS_DENY", '["192.0.2.0/24"]')
+    assert load().egress_allow == ("10.20.0.0/16", "fd00::/8")
+    assert load().egress_deny == ("192.0.2.0/24",)
+
+
+def test_no_dotenv_file_and_no_unknown_name_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("CAUSEWAY_PORT=5\n")
+    monkeypatch.setenv("PORT", "6")
+    monkeypatch.setenv("CAUSEWAY_NO_SUCH_SETTING", "7")
+    write_file("no_such_setting = 1\n")
+    assert load().port == 8080
+
+
+def test_settings_are_frozen() -> None:
+    settings = load()
+    with pytest.raises(ValidationError):
+        settings.port = 1  # type: ignore[misc]
+
+
+def test_the_key_is_never_shown() -> None:
+    settings = load(admin_key="a-secret-key-of-some-length")
+    assert "a-secret" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("host", "key", "is_local"),
+    [("127.0.0.1", None, True), ("localhost", None, True), ("::1", None, True), ("127.0.0.2", None, True),
+     ("[::1]", None, True), ("127.0.0.1", KEY, False), ("0.0.0.0", KEY, False), ("::", KEY, False)],  # noqa: S104
+)  # fmt: skip
+def test_local_mode_is_loopback_without_a_key(host: str, key: str | None, is_local: bool) -> None:  # noqa: FBT001 - a table
+    assert load(host=host, admin_key=key).is_local is is_local
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "gateway.example", ""])  # noqa: S104
+@pytest.mark.parametrize("key", [None, "", "short", "k" * (MIN_KEY_LENGTH - 1)])
+def test_beyond_this_machine_a_key_of_some_length_is_needed(host: str, key: str | None) -> None:
+    with pytest.raises(ValidationError, match="CAUSEWAY_ADMIN_KEY must be set to at least 16 characters"):
+        load(host=host, admin_key=key)
+
+
+@pytest.mark.parametrize("key", ["", "short"])
+def test_a_short_key_is_refused_on_this_machine_too(key: str) -> None:
+    with pytest.raises(ValidationError, match="CAUSEWAY_ADMIN_KEY"):
+        load(admin_key=key)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"port": -1},
+        {"port": 65_536},
+        {"port": "http"},
+        {"call_timeout": 0},
+        {"call_timeout": 301},
+        {"egress_allow": ("10.0.0.0/99",)},
+        {"egress_deny": ("everything",)},
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        load(**given)
+    assert caught.value.errors()[0]["loc"][0] == next(iter(given))
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False),  # noqa: S104
+     ("10.0.0.1", False), ("localhost.example", False), ("", False)],
+)  # fmt: skip
+def test_loopback_is_this_machine_and_nothing_else(host: str, expected: bool) -> None:  # noqa: FBT001 - a table
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"port": 9}, "http://127.0.0.1:9"),
+        ({"host": "::1"}, "http://[::1]:8080"),
+        ({"public_url": "https://gateway.example/x/"}, "https://gateway.example/x"),
+    ],
+)
+async def test_clients_are_told_the_public_url_else_host_and_port(
+    given: dict[str, Any], url: str, tmp_path: Path
+) -> None:
+    application = create_app(load(data_dir=tmp_path, **given))
+    assert application.public_url == url
+    with contextlib.suppress(Exception):
+        await application.database.close()

@@ -1,0 +1,475 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from converters import ToolDefinition
+from converters.tools import DESCRIPTION_BUDGET, INPUT_SCHEMA_BUDGET, OUTPUT_SCHEMA_BUDGET
+from tests.converters.descriptions import (
+    OK,
+    body_tool,
+    check_input_schema,
+    compiled,
+    description,
+    diagnostic,
+    only_tool,
+    properties,
+    reported,
+)
+
+PET = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "age": {"type": "integer"}}}
+
+
+def query(name: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "string", **schema}}
+
+
+# --- arguments
+
+
+def test_parameters_and_a_plain_body_stand_beside_each_other() -> None:
+    operation = {
+        "parameters": [
+            {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}},
+            {"name": "limit", "in": "query", "description": "How many.", "schema": {"type": "integer"}},
+            {"name": "X-Trace", "in": "header", "schema": {"type": "string"}},
+            {"name": "theme", "in": "cookie", "schema": {"type": "string"}, "deprecated": True},
+        ],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": PET}}},
+    }
+
+    tool = only_tool(operation, path="/x/{id}")
+
+    assert tool.input_schema == {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "limit": {"type": "integer", "description": "How many."},
+            "X-Trace": {"type": "string"},
+            "theme": {"type": "string", "deprecated": True},
+            "name": {"type": "string"},
+            "age": {"type": "integer"},
+        },
+        "required": ["id", "name"],
+        "additionalProperties": False,
+    }
+
+
+def test_the_properties_of_an_optional_body_are_optional() -> None:
+    assert "required" not in only_tool({"requestBody": {"content": {"application/json": {"schema": PET}}}}).input_schema
+
+
+def test_names_that_meet_are_all_qualified_and_keep_their_place_on_the_wire() -> None:
+    locations = ["path", "query", "header", "cookie"]
+    operation = {
+        "parameters": [
+            {"name": "id", "in": location, "required": True, "schema": {"type": "string"}} for location in locations
+        ],
+        "requestBody": {"content": {"application/json": {"schema": {"properties": {"id": {"type": "string"}}}}}},
+    }
+
+    tool = only_tool(operation, path="/x/{id}")
+
+    assert list(properties(tool)) == ["path_id", "query_id", "header_id", "cookie_id", "body_id"]
+    assert [(each.argument, each.location, each.name) for each in tool.parameters] == [
+        (f"{location}_id", location, "id") for location in locations
+    ]
+    assert tool.body is not None
+    assert [(each.argument, each.name) for each in tool.body.properties] == [("body_id", "id")]
+
+
+def test_a_body_property_named_body_stands_beside_the_others() -> None:
+    assert list(properties(body_tool({"properties": {"body": {"type": "string"}, "a": {}}}))) == ["body", "a"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "string"},
+        {"type": "integer"},
+        {"oneOf": [PET, {"type": "string"}]},
+        {"anyOf": [PET, {"type": "object"}]},
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        {"type": "object"},
+        {},
+    ],
+)
+def test_any_other_body_is_the_one_property_body(schema: dict[str, Any]) -> None:
+    tool = body_tool(schema)
+
+    assert tool.input_schema == {
+        "type": "object",
+        "properties": {"body": schema},
+        "required": ["body"],
+        "additionalProperties": False,
+    }
+    assert tool.body is not None
+    assert tool.body.whole == "body"
+
+
+def test_a_parameter_named_body_and_a_whole_body_are_qualified() -> None:
+    operation = {
+        "parameters": [query("body")],
+        "requestBody": {"content": {"application/json": {"schema": {"type": "array"}}}},
+    }
+
+    assert list(properties(only_tool(operation))) == ["query_body", "body_body"]
+
+
+def test_a_root_all_of_is_merged() -> None:
+    tool = body_tool({"allOf": [{"$ref": "#/components/schemas/Pet"}, {"properties": {"extra": {}}}]}, Pet=PET)
+
+    assert list(properties(tool)) == ["name", "age", "extra"]
+    assert tool.input_schema["required"] == ["name"]
+
+
+def test_read_only_properties_of_a_body_are_no_arguments() -> None:
+    schema = {"required": ["id", "name"], "properties": {"id": {"readOnly": True}, "name": {}}}
+    tool = body_tool(schema)
+
+    assert list(properties(tool)) == ["name"]
+    assert tool.input_schema["required"] == ["name"]
+    assert tool.body is not None
+    assert tool.body.required_properties == ("name",)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"), [("filter[a]", "filter_a"), ("$top", "top"), ("größe", None), ("a b", "a_b"), ("x.y", "x.y")]
+)
+def test_odd_names_are_replaced_and_told_and_reach_the_wire(name: str, argument: str | None) -> None:
+    compilation = compiled(description({"/x": {"get": {"parameters": [query(name)], "responses": OK}}}))
+    (tool,) = compilation.tools
+    (given,) = properties(tool)
+
+    assert argument in {given, None}
+    assert tool.parameters[0].name == name
+    assert [code for code, _ in reported(compilation)] == ([] if given == name else ["argument_renamed"])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "format": "binary"},
+        {"type": "string", "contentEncoding": "base64"},
+        {"type": "string", "contentMediaType": "image/png"},
+    ],
+)
+def test_a_file_in_a_multipart_body_says_how_it_is_written(schema: dict[str, Any]) -> None:
+    tool = body_tool({"type": "object", "properties": {"file": schema}}, media_type="multipart/form-data")
+
+    assert properties(tool)["file"]["description"] == "File content: base64, a data: URI, or plain text."
+    assert tool.body is not None
+    assert [each.is_file for each in tool.body.properties] == [True]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "schema", "expected"),
+    [
+        (
+            "application/octet-stream",
+            {"type": "string", "format": "binary"},
+            {
+                "type": "string",
+                "format": "binary",
+                "description": "File content: base64, a data: URI, or plain text.",
+            },
+        ),
+        ("image/png", {}, {"type": "string", "format": "binary"}),
+        ("text/plain", {"type": "string", "maxLength": 5}, {"type": "string", "maxLength": 5}),
+        ("text/csv", {"type": "array"}, {"type": "string", "description": "The body as text/csv text."}),
+        ("application/xml", PET, {"type": "string", "description": "The body as application/xml text."}),
+    ],
+)
+def test_a_body_that_is_no_json_is_a_text(media_type: str, schema: Any, expected: dict[str, Any]) -> None:
+    found = properties(body_tool(schema, media_type=media_type))["body"]
+
+    assert {key: found[key] for key in expected if key in found} == expected
+
+
+def test_media_types_that_are_not_used_are_told() -> None:
+    content = {name: {"schema": PET} for name in ("application/xml", "application/json", "text/plain")}
+    operation = {"requestBody": {"content": content}, "responses": OK}
+
+    assert reported(compiled(description({"/x": {"post": operation}}))) == [
+        ("request_body_media_type_unused", "/paths/~1x/post/requestBody/content/application~1xml"),
+        ("request_body_media_type_unused", "/paths/~1x/post/requestBody/content/text~1plain"),
+    ]
+
+
+# --- texts and annotations
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"summary": "Get it.", "description": "Gets the thing."}, "Get it.\n\nGets the thing."),
+        ({"summary": "Get it.", "description": "Get it. And more."}, "Get it. And more."),
+        ({"summary": "Get it."}, "Get it."),
+        ({"description": "Gets the thing."}, "Gets the thing."),
+        ({}, "GET /things"),
+        ({"deprecated": True, "summary": "Get it."}, "Deprecated. Get it."),
+        ({"x-mcp": {"description": "For models."}, "summary": "Get it."}, "For models."),
+        ({"description": "a\u200bb\u202ec"}, "abc"),
+    ],
+)
+def test_a_description_is_summary_and_description(fields: dict[str, Any], text: str) -> None:
+    assert only_tool(fields, method="get").description == text
+
+
+def test_a_long_description_is_cut_and_told() -> None:
+    operation = {"description": "A sentence. " * 400, "responses": OK}
+    compilation = compiled(description({"/x": {"get": operation}}))
+
+    (tool,) = compilation.tools
+    assert len(tool.description) <= DESCRIPTION_BUDGET
+    assert tool.description.endswith("A sentence.…")
+    assert diagnostic(compilation, "text_truncated").pointer == "/paths/~1x/get"
+
+
+def test_hidden_text_is_removed_from_title_description_and_tags_and_told() -> None:
+    operation = {"summary": "a\u200bb", "description": "c\u202ed", "tags": ["e\u2060f"], "responses": OK}
+    compilation = compiled(description({"/x": {"get": operation}}))
+    (tool,) = compilation.tools
+
+    assert (tool.title, tool.description, tool.tags) == ("ab", "ab\n\ncd", ("ef",))
+    assert {code for code, _ in reported(compilation)} == {"hidden_text_removed"}
+
+
+@pytest.mark.parametrize(
+    ("method", "read_only", "destructive", "idempotent"),
+    [
+        ("get", True, None, None),
+        ("head", True, None, None),
+        ("options", True, None, None),
+        ("trace", True, None, None),
+        ("query", True, None, None),
+        ("post", False, False, False),
+        ("patch", False, False, False),
+        ("put", False, False, True),
+        ("delete", False, True, True),
+    ],
+)
+def test_annotations_come_from_the_method(
+    method: str,
+    read_only: bool,
+    destructive: bool | None,
+    idempotent: bool | None,  # noqa: FBT001 - expected
+) -> None:
+    hints = {"readOnlyHint": read_only, "destructiveHint": destructive, "idempotentHint": idempotent}
+
+    assert only_tool({}, method=method, version="3.2.0").annotations == {
+        name: value for name, value in hints.items() if value is not None
+    }
+
+
+def test_annotations_of_the_x_mcp_extension_win_where_they_are_hints() -> None:
+    asked = {"annotations": {"destructiveHint": True, "title": "T", "other": True, "idempotentHint": {}}}
+
+    assert only_tool({"x-mcp": asked}).annotations == {
+        "readOnlyHint": False,
+        "destructiveHint": True,
+        "idempotentHint": False,
+        "title": "T",
+    }
+
+
+def test_an_operation_can_be_disabled_by_the_x_mcp_extension() -> None:
+    assert only_tool({"x-mcp": {"enabled": False}}).enabled is False
+    assert only_tool({}).enabled is True
+
+
+# --- output schemas
+
+
+def output(responses: dict[str, Any], **schemas: Any) -> Any:
+    return only_tool({"responses": responses}, components={"schemas": schemas}).output_schema
+
+
+def json_response(schema: Any, media_type: str = "application/json") -> dict[str, Any]:
+    return {"description": "", "content": {media_type: {"schema": schema}}}
+
+
+PERSON = {"type": "object", "properties": {"name": {"type": "string"}, "secret": {"writeOnly": True}}}
+PERSON_OUT = {"type": "object", "properties": {"name": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("responses", "expected"),
+    [
+        ({"200": json_response(PERSON)}, PERSON_OUT),
+        ({"201": json_response(PERSON, "application/vnd.api+json")}, PERSON_OUT),
+        ({"2XX": json_response(PERSON), "404": json_response({"type": "string"})}, PERSON_OUT),
+        ({"default": json_response(PERSON)}, PERSON_OUT),
+        ({"200": json_response(PERSON), "201": json_response(PERSON)}, PERSON_OUT),
+        ({"200": json_response(PERSON), "201": json_response({"type": "object"})}, None),
+        ({"200": json_response(PERSON), "204": {"description": ""}}, None),
+        ({"200": json_response({"type": "array"})}, None),
+        ({"200": json_response({"type": "string"})}, None),
+        ({"200": json_response({})}, None),
+        ({"200": json_response(True)}, None),
+        ({"200": json_response(PERSON, "text/csv")}, None),
+        ({"204": {"description": ""}}, None),
+        ({"404": json_response(PERSON)}, None),
+    ],
+)
+def test_the_output_schema_is_that_of_the_one_success(responses: dict[str, Any], expected: Any) -> None:
+    assert output(responses) == expected
+
+
+def test_an_output_schema_behind_a_reference_has_an_object_root_and_its_definitions() -> None:
+    node = {"type": "object", "properties": {"next": {"$ref": "#/components/schemas/Node"}}}
+    found = output(
+        {"200": json_response({"$ref": "#/components/schemas/Alias"})},
+        Node=node,
+        Alias={"$ref": "#/components/schemas/Node"},
+        Unused={"type": "string"},
+    )
+
+    assert {key: found[key] for key in ("type", "properties")} == {
+        "type": "object",
+        "properties": {"next": {"$ref": "#/$defs/Node"}},
+    }
+    assert found["$defs"]["Node"] == {key: found[key] for key in ("type", "properties")}
+    assert "Unused" not in found["$defs"]
+
+
+def test_an_output_schema_over_the_budget_is_not_listed_and_told() -> None:
+    wide = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(OUTPUT_SCHEMA_BUDGET // 20)}}
+    operation = {"responses": {"200": json_response(wide)}}
+    compilation = compiled(description({"/x": {"get": operation}}))
+
+    assert compilation.tools[0].output_schema is None
+    assert [code for code, _ in reported(compilation)] == ["output_schema_dropped"]
+
+
+# --- budgets
+
+
+def test_an_input_schema_never_exceeds_its_budget_by_definitions() -> None:
+    schemas: dict[str, Any] = {
+        f"S{n}": {"type": "object", "properties": {f"p{m}": {"$ref": f"#/components/schemas/S{m}"} for m in range(80)}}
+        for n in range(80)
+    }
+    compilation = compiled(
+        description(
+            {
+                "/x": {
+                    "post": {
+                        "requestBody": {
+                            "content": {
+                                "application/json": {
+                                    "schema": {"type": "array", "items": {"$ref": "#/components/schemas/S0"}}
+                                }
+                            }
+                        },
+                        "responses": OK,
+                    }
+                }
+            },
+            components={"schemas": schemas},
+        )
+    )
+
+    (tool,) = compilation.tools
+    check_input_schema(tool.input_schema)
+    assert len(json.dumps(tool.input_schema)) < INPUT_SCHEMA_BUDGET * 1.2
+    assert [code for code, _ in reported(compilation)] == ["schema_over_budget"]
+
+
+def test_an_argument_over_the_budget_admits_anything_and_is_told() -> None:
+    operation = {"parameters": [query("big", enum=[f"value {n}" for n in range(20_000)]), query("small")], "responses": OK}
+    compilation = compiled(description({"/x": {"get": operation}}))
+
+    (tool,) = compilation.tools
+    assert properties(tool) == {
+        "big": {"description": "Any value; the schema of big is too large to list."},
+        "small": {"type": "string"},
+    }
+    assert [code for code, _ in reported(compilation)] == ["schema_over_budget"]
+
+
+# --- as values
+
+
+def test_a_definition_goes_to_json_and_back() -> None:
+    server = {"url": "https://{r}.x", "variables": {"r": {"default": "a", "enum": ["a", "b"]}}}
+    body = {
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["f"], "properties": {"f": {"format": "binary"}, "a": {}}},
+                "encoding": {"a": {"contentType": "application/json", "explode": False}},
+            }
+        }
+    }
+    tool = only_tool(
+        {
+            "summary": "S.",
+            "tags": ["t"],
+            "servers": [server],
+            "security": [{"k": ["s"]}, {}],
+            "parameters": [query("q")],
+            "requestBody": body,
+            "responses": {"200": json_response(PERSON)},
+        },
+        components={"securitySchemes": {"k": {"type": "apiKey"}}},
+    )
+
+    assert ToolDefinition.from_json(json.loads(json.dumps(tool.to_json()))) == tool
+
+
+def test_the_mcp_tool_has_exactly_what_the_protocol_names() -> None:
+    tool = only_tool({"operationId": "getIt", "summary": "Get it.", "tags": ["things"]}, method="get")
+
+    assert tool.to_tool() == {
+        "name": "getIt",
+        "title": "Get it.",
+        "description": "Get it.",
+        "inputSchema": {"type": "object", "properties": {}, "additionalProperties": False},
+        "annotations": {"readOnlyHint": True},
+        "_meta": {"causeway/tags": ["things"]},
+    }
+
+
+# --- stability
+
+PATHS: dict[str, Any] = {
+    "/pets": {
+        "get": {"operationId": "pets.list", "responses": OK},
+        "post": {"operationId": "pets/list", "responses": OK},
+    },
+    "/pets/{id}": {"get": {"responses": OK}, "delete": {"operationId": "x" * 90, "responses": OK}},
+    "/pets_{id}": {"get": {"responses": OK}},
+    "/größe": {"get": {"responses": {"200": json_response({"$ref": "#/components/schemas/A"})}}},
+    "/b": {"put": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/B"}}}}}},
+}
+SCHEMAS: dict[str, Any] = {
+    "A": {"type": "object", "properties": {"b": {"$ref": "#/components/schemas/B"}}},
+    "B": {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/components/schemas/A"}, "c d": {"$ref": "#/components/schemas/C d"}},
+    },
+    "C d": {"type": "string"},
+}
+
+
+@given(paths=st.permutations(list(PATHS)), components=st.permutations(list(SCHEMAS)), kept=st.integers(1, len(PATHS)))
+def test_a_tool_does_not_change_when_the_description_is_reordered(
+    paths: list[str], components: list[str], kept: int
+) -> None:
+    def tools(names: list[str], schemas: list[str]) -> dict[str, Any]:
+        document = description(
+            {name: PATHS[name] for name in names}, components={"schemas": {name: SCHEMAS[name] for name in schemas}}
+        )
+        return {tool.operation_key: tool.to_json() for tool in compiled(document).tools}
+
+    everything = tools(list(PATHS), list(SCHEMAS))
+    assert tools(paths, components) == everything
+    # Names that collide with nothing stay when other operations leave.
+    alone = tools(["/größe", "/b", *paths[:kept]], components)
+    assert alone["PUT /b"] == everything["PUT /b"]
+    assert alone["GET /größe"] == everything["GET /größe"]
