@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from converters import documents, extensions, naming, normalization, operations, references, schemas, texts
+from converters import overlays as overlaying
 from converters.diagnostics import Diagnostic, DiagnosticLog, Severity
 from converters.errors import DescriptionError
 from converters.limits import DEFAULT_LIMITS
@@ -20,7 +21,7 @@ from converters.security import declared_schemes
 from converters.tools import ToolCompiler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from converters.documents import Document
     from converters.limits import Limits
@@ -47,7 +48,7 @@ class Compilation:
     """What one description compiles to; equal input and compiler version give an equal compilation.
 
     `security_schemes` holds the declared Security Scheme Objects by name, `instructions` what the description says
-    of the API as a whole.
+    of the API as a whole, `missing` the documents that references need and that were not at hand.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Compilation:
     diagnostics: tuple[Diagnostic, ...]
     counts: Counts
     security_schemes: Mapping[str, Any]
+    missing: tuple[str, ...] = ()
 
 
 def compile_description(
@@ -67,12 +69,14 @@ def compile_description(
     uri: str = "",
     server_name: str = "",
     further: Mapping[str, bytes] | None = None,
+    overlays: Sequence[bytes] = (),
     limits: Limits = DEFAULT_LIMITS,
 ) -> Compilation:
     """Compile one OpenAPI description.
 
     `uri` is where the document came from (relative references and servers resolve against it), `server_name` what
-    tool names must leave room for, `further` the other documents of a split description by URI.
+    tool names must leave room for, `further` the other documents of a split description by URI, `overlays` the OpenAPI
+    Overlay documents to apply, in order.
 
     Raises:
         DescriptionError: when the description cannot be used at all.
@@ -80,20 +84,29 @@ def compile_description(
     """
     entry = documents.parse(raw, uri=uri, limits=limits)
     try:
-        return _compile(entry, server_name or None, further or {}, limits)
+        return _compile(entry, server_name or None, further or {}, overlays=overlays, limits=limits)
     except DescriptionError as error:
         if error.pointer and error.line is None and not error.pointer.startswith(f"/{references.MOUNT}/"):
             error.line = entry.lines_of([error.pointer])[error.pointer]
         raise
 
 
-def _compile(entry: Document, server_name: str | None, further: Mapping[str, bytes], limits: Limits) -> Compilation:
+def _compile(
+    entry: Document,
+    server_name: str | None,
+    further: Mapping[str, bytes],
+    *,
+    overlays: Sequence[bytes],
+    limits: Limits,
+) -> Compilation:
     log = DiagnosticLog()
     for pointer in entry.replaced_text:
         log.report("text_replaced", pointer, "The text held half of a surrogate pair, which is not Unicode text.")
     for pointer in entry.cut_cycles:
         log.report("extension_cycle_cut", pointer, "The extension holds itself by a YAML alias; null took its place.")
     normalization.version_of(entry.root)
+    for overlay in overlays:
+        overlaying.apply(entry.root, documents.parse(overlay, limits=limits).root, log)
     whole = bundled(entry, further, limits)
     description = normalization.normalize(whole, log)
     _check_paths(description)
@@ -120,11 +133,12 @@ def _compile(entry: Document, server_name: str | None, further: Mapping[str, byt
         version=str(_info(description).get("version", "")),
         openapi=str(description.source.get("openapi", description.source.get("swagger"))),
         instructions=texts.shortened(texts.visible(_text(_info(description).get("description")), "/info", log), 2_000),
-        digest=_digest(entry, further),
+        digest=_digest(entry, further, overlays),
         tools=tools,
         diagnostics=log.located(lines.get),
         counts=Counts(declared, len(tools), declared - len(tools)),
         security_schemes=declared_schemes(description),
+        missing=description.missing,
     )
 
 
@@ -195,10 +209,12 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _digest(entry: Document, further: Mapping[str, bytes]) -> str:
+def _digest(entry: Document, further: Mapping[str, bytes], overlays: Sequence[bytes]) -> str:
     hashed = hashlib.sha256(entry.text.encode())
     for uri in sorted(further):
         hashed.update(b"\0" + uri.encode() + b"\0" + further[uri])
+    for overlay in overlays:
+        hashed.update(b"\0overlay\0" + overlay)
     return hashed.hexdigest()
 
 

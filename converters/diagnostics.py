@@ -112,6 +112,7 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
         ),
         "hidden_text_removed": (_W, "Remove control, zero-width and direction-changing characters from the text."),
         "text_truncated": (_I, "Shorten the summary and description; what is over the budget is not listed."),
+        "overlay_action_unmatched": (_W, "Correct the action's target, or remove the action."),
         "extension_invalid": (_W, "Correct the `x-mcp` extension; names are those of the tool's arguments."),
         "operation_excluded": (_I, "Nothing to do: the description's own `x-mcp` selection leaves it out."),
         "extension_cycle_cut": (_W, "Write the extension without the alias."),

@@ -56,7 +56,8 @@ class Description:
     """A description whose references are all local.
 
     `source` is the bundled document as written, which `$ref`s and pointers mean; `root` has the OAS 3.x structure
-    (equal to `source` unless normalization changed it); `origins` maps pointers of `root` to those of `source`.
+    (equal to `source` unless normalization changed it); `origins` maps pointers of `root` to those of `source`;
+    `missing` lists the documents that were asked for and refused.
     """
 
     source: Mapping[str, Any]
@@ -64,6 +65,7 @@ class Description:
     version: str = ""
     uri: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
     def origin(self, pointer: str) -> str:
         """Translate a pointer into `root` to the place in `source` that made it."""
@@ -183,7 +185,8 @@ def bundle(entry: Document) -> Generator[str, Document | None, Description]:
                 holder["$ref"] = "#" + _quoted(mount) + _fragment_path(fragment)
     if mounted:
         root[MOUNT] = {**root.get(MOUNT, {}), **dict(sorted(mounted.items()))}
-    return Description(root, root, uri=entry.uri)
+    missing = tuple(sorted(uri for uri, place in places.items() if place is None))
+    return Description(root, root, uri=entry.uri, missing=missing)
 
 
 def _fragment_path(fragment: str) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
 _MAX_PART: Final = 1024 * 1024
+_MAX_FILES: Final = 4
 
 REQUEST_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -36,6 +37,11 @@ REQUEST_BODY: Final[dict[str, Any]] = {
                             "type": "string",
                             "format": "binary",
                             "description": "The JSON or YAML document, or a zip of a split description.",
+                        },
+                        "overlay": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "An OpenAPI Overlay to apply first.",
                         },
                         "entry": {"type": "string", "description": "The document of a zip that the others hang on."},
                         "name": {
@@ -74,9 +80,9 @@ async def read_upload(request: Request) -> Upload:
 
 async def _from_form(request: Request) -> Upload:
     try:
-        form = await request.form(max_files=1, max_fields=20, max_part_size=_MAX_PART)
+        form = await request.form(max_files=_MAX_FILES, max_fields=20, max_part_size=_MAX_PART)
     except (MultiPartException, HTTPException) as error:
-        detail = getattr(error, "message", None) or getattr(error, "detail", "it cannot be read")
+        detail = str(getattr(error, "message", None) or getattr(error, "detail", "it cannot be read"))
         raise HTTPException(400, f"The multipart body is not valid: {detail.rstrip('.')}.") from None
     document = form.get("document")
     content: bytes | None
@@ -85,8 +91,9 @@ async def _from_form(request: Request) -> Upload:
     else:
         content, media_type = (document.encode() if isinstance(document, str) else None), "text/plain"
     fields = {name: value for name, value in form.items() if isinstance(value, str) and name != "document"}
+    overlays = tuple([await each.read() for each in form.getlist("overlay") if isinstance(each, UploadFile)])
     await form.close()
-    source = Source(document=content, entry=fields.pop("entry", None) or None, media_type=media_type)
+    source = Source(document=content, entry=fields.pop("entry", None) or None, overlays=overlays, media_type=media_type)
     if fields.get("server_variables"):
         fields["server_variables"] = _object(fields["server_variables"])
     return _upload(_checked(fields), source)
@@ -122,10 +129,7 @@ def _checked(body: Any) -> NewServer:
     try:
         return NewServer.model_validate(body)
     except ValidationError as error:
-        errors = [
-            {**each, "loc": ("body", *_within(body, each["loc"]))}
-            for each in error.errors(include_url=False)
-        ]
+        errors = [{**each, "loc": ("body", *_within(body, each["loc"]))} for each in error.errors(include_url=False)]
         raise RequestValidationError(errors) from None
 
 

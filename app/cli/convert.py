@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print server, tools, diagnostics and counts as JSON.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file instead of standard output.")
 @click.option("--entry", help="The document of a zip or directory that the others hang on.")
-def command(document: Path, *, as_json: bool, output: Path | None, entry: str | None) -> None:
+@click.option(
+    "--overlay", "overlays", type=click.Path(path_type=Path), multiple=True, help="An OpenAPI Overlay to apply first."
+)
+def command(
+    document: Path, *, as_json: bool, output: Path | None, entry: str | None, overlays: tuple[Path, ...]
+) -> None:
     """Compile DOCUMENT (a JSON or YAML file, a zip or a directory) offline and show its tools."""
-    compilation = compile_local(document, entry=entry)
+    compilation = compile_local(document, entry=entry, overlays=overlays)
     text = json.dumps(_as_json(compilation), ensure_ascii=False, indent=2) if as_json else _report(compilation)
     if output is None:
         sys.stdout.write(text + "\n")

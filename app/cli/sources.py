@@ -13,7 +13,7 @@ from converters.documents import parse
 from converters.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from converters import Compilation
@@ -46,11 +46,12 @@ def read_local(path: Path, *, entry: str | None = None) -> LocalSource:
     return LocalSource(content, path.name)
 
 
-def compile_local(path: Path, *, entry: str | None = None) -> Compilation:
+def compile_local(path: Path, *, entry: str | None = None, overlays: Sequence[Path] = ()) -> Compilation:
     """Compile what `path` names, in this process; a document that cannot be used ends the command."""
     source = read_local(path, entry=entry)
+    extra = [read_local(overlay).document for overlay in overlays]
     try:
-        return compile_description(source.document, uri=source.uri, further=source.further)
+        return compile_description(source.document, uri=source.uri, further=source.further, overlays=extra)
     except DescriptionError as error:
         where = f"{path}:{error.line}" if error.line else str(path)
         pointer = f" (at {error.pointer})" if error.pointer else ""

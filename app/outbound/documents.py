@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -91,10 +93,15 @@ class DocumentFetcher:
                 url = _redirected(url, found)
         raise RedirectDeniedError(f"The document URL redirects more than {_MAX_REDIRECTS} times.")
 
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Reading the certificate store takes longer than most fetches, so it is read once."""
+        return httpx2.create_ssl_context(trust_env=False)
+
     def _client(self) -> httpx2.AsyncClient:
-        transport = httpx2.AsyncHTTPTransport(trust_env=False, retries=0)
+        transport = httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False, retries=0)
         transport._pool = httpcore2.AsyncConnectionPool(  # noqa: SLF001 - httpx2 offers no other place for a network backend
-            ssl_context=httpx2.create_ssl_context(trust_env=False), network_backend=_CheckedBackend(self._policy)
+            ssl_context=self._tls, network_backend=_CheckedBackend(self._policy)
         )
         return httpx2.AsyncClient(transport=transport, timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
 
@@ -123,6 +130,22 @@ class DocumentFetcher:
                 raise ResponseTooLargeError(f"The document is larger than {self._max_size:,} bytes.")
             chunks.append(chunk)
         return b"".join(chunks)
+
+
+def is_same_origin(url: str, other: str | None) -> bool:
+    """Tell whether two URLs have the same scheme, host and port (RFC 6454 section 4)."""
+    if other is None:
+        return False
+    try:
+        one, two = urlsplit(url), urlsplit(other)
+        ports = [parts.port or {"http": 80, "https": 443}.get(parts.scheme) for parts in (one, two)]
+    except ValueError:
+        return False
+    return one.scheme in {"http", "https"} and (one.scheme, one.hostname, ports[0]) == (
+        two.scheme,
+        two.hostname,
+        ports[1],
+    )
 
 
 def _check_url(url: str) -> None:

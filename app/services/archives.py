@@ -35,7 +35,7 @@ def documents(archive: bytes, *, entry: str | None) -> tuple[str, dict[str, byte
 
 
 def entry_of(found: Mapping[str, bytes], *, entry: str | None) -> str:
-    """Choose the entry document: the one named, else the only one nearest to the top that says `openapi:`, else the only.
+    """Choose the entry document: the one named, else the only one, else the topmost that says `openapi:`.
 
     Raises:
         DescriptionError: `spec_zip`, where there is none or several.

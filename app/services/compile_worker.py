@@ -32,6 +32,7 @@ class Job:
     uri: str = ""
     server_name: str = ""
     further: Mapping[str, bytes] = field(default_factory=dict)
+    overlays: tuple[bytes, ...] = ()
     validate_only: bool = False
 
 
@@ -40,7 +41,9 @@ def answered(job: Job) -> dict[str, Any]:
     try:
         if job.validate_only:
             return {"validity": _validity(job)}
-        compilation = compile_description(job.document, uri=job.uri, server_name=job.server_name, further=job.further)
+        compilation = compile_description(
+            job.document, uri=job.uri, server_name=job.server_name, further=job.further, overlays=job.overlays
+        )
     except DescriptionError as error:
         return {
             "error": {
@@ -77,6 +80,7 @@ def _to_json(compilation: Compilation) -> dict[str, Any]:
         "digest": compilation.digest,
         "compiler_version": COMPILER_VERSION,
         "counts": asdict(compilation.counts),
+        "missing": list(compilation.missing),
         "security_schemes": dict(compilation.security_schemes),
         "servers": [asdict(server) for server in servers.values()],
         "tools": [tool.to_json() for tool in compilation.tools],
@@ -87,7 +91,11 @@ def _to_json(compilation: Compilation) -> dict[str, Any]:
 def main() -> None:
     """Compile the job on standard input."""
     _limit()
-    job = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the parent process, never by a client
+    try:
+        job = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the parent process, never by a client
+    except EOFError:
+        # The parent is gone before it said what to compile.
+        return
     try:
         answer = answered(job)
     except (MemoryError, RecursionError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from app.errors import UpstreamError
+from app.outbound.documents import is_same_origin
 from app.registry.errors import NamespaceNotFound
 from app.registry.records import UNSET, DiagnosticRecord, NewRevision, NewTool, ServerChanges
 from app.services import archives
@@ -16,13 +19,15 @@ from converters import DescriptionError
 from converters.naming import server_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from app.outbound import DocumentFetcher
     from app.registry import Database
     from app.services.compiling import Compiler
     from app.services.events import ServerEvents
 
+_FACTS: Final = ("title", "version", "openapi", "instructions", "security_schemes", "servers")
+_MAX_DOCUMENTS: Final = 5_000
+_MAX_SIZE: Final = 20 * 1024 * 1024
+_FETCHES_AT_ONCE: Final = 8
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -33,6 +38,7 @@ class Source:
     document: bytes | None = None
     url: str | None = None
     entry: str | None = None
+    overlays: tuple[bytes, ...] = ()
     media_type: str = "application/octet-stream"
 
 
@@ -55,7 +61,8 @@ class _Loaded:
     original: bytes
     url: str | None
     uri: str
-    further: Mapping[str, bytes] = field(default_factory=dict)
+    further: dict[str, bytes] = field(default_factory=dict)
+    overlays: tuple[bytes, ...] = ()
 
 
 class ImportDescription:
@@ -122,14 +129,54 @@ class ImportDescription:
                 "spec_missing", "No document was given.", remedy="Send `document` or `document_url`."
             )
         if not document.startswith(archives.MAGIC):
-            return _Loaded(document, document, url, url or "")
+            return _Loaded(document, document, url, url or "", overlays=source.overlays)
         entry, found = archives.documents(document, entry=source.entry)
         content = found.pop(entry)
-        return _Loaded(content, document, url, entry, found)
+        return _Loaded(content, document, url, entry, found, source.overlays)
 
     async def _compile(self, loaded: _Loaded, name: str | None) -> dict[str, Any]:
-        job = Job(loaded.document, uri=loaded.uri, server_name=name or "", further=loaded.further)
-        return await self._compiler.compile(job)
+        """Compile; for a description from a URL, fetch what it refers to on its own origin, as far as it goes."""
+        tried: set[str] = set()
+        while True:
+            job = Job(
+                loaded.document,
+                uri=loaded.uri,
+                server_name=name or "",
+                further=loaded.further,
+                overlays=loaded.overlays,
+            )
+            compilation = await self._compiler.compile(job)
+            wanted = [uri for uri in compilation["missing"] if uri not in tried and is_same_origin(uri, loaded.url)]
+            if not wanted:
+                return compilation
+            tried.update(wanted)
+            if len(tried) > _MAX_DOCUMENTS:
+                raise DescriptionError(
+                    "spec_too_large",
+                    f"The description consists of more than {_MAX_DOCUMENTS} documents.",
+                    remedy="Upload it as a zip.",
+                )
+            loaded.further.update(await self._fetch_all(wanted))
+            if sum(map(len, loaded.further.values())) > _MAX_SIZE:
+                raise DescriptionError(
+                    "spec_too_large",
+                    f"The documents are larger than {_MAX_SIZE:,} bytes.",
+                    remedy="Split the description.",
+                )
+
+    async def _fetch_all(self, uris: list[str]) -> dict[str, bytes]:
+        """Fetch documents, a few at a time; one that cannot be had is a diagnostic where it is referred to."""
+        free = asyncio.Semaphore(_FETCHES_AT_ONCE)
+
+        async def fetch(uri: str) -> tuple[str, bytes | None]:
+            async with free:
+                try:
+                    return uri, (await self._fetcher.fetch(uri))[0]
+                except UpstreamError:
+                    return uri, None
+
+        found = await asyncio.gather(*(fetch(uri) for uri in uris))
+        return {uri: content for uri, content in found if content is not None}
 
 
 def _check_name(name: str | None) -> None:
@@ -149,8 +196,8 @@ def _revision(loaded: _Loaded, source: Source, compilation: dict[str, Any]) -> N
         media_type=source.media_type,
         document_url=loaded.url,
         description={
-            key: compilation[key]
-            for key in ("title", "version", "openapi", "instructions", "security_schemes", "servers")
+            **{key: compilation[key] for key in _FACTS},
+            "overlays": [overlay.decode("utf-8", "replace") for overlay in loaded.overlays],
         },
         counts=compilation["counts"],
         tools=[NewTool(each["name"], each["operation_key"], each) for each in compilation["tools"]],

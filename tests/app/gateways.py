@@ -34,7 +34,11 @@ class InProcessCompiler(Compiler):
     @staticmethod
     async def _run(job: bytes) -> bytes:
         read = pickle.loads(job)  # noqa: S301 - pickled a moment ago
-        return await Compiler._run(job) if read.validate_only else json.dumps(answered(read)).encode()
+        return (
+            await super(InProcessCompiler, InProcessCompiler)._run(job)
+            if read.validate_only
+            else json.dumps(answered(read)).encode()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,23 +36,23 @@ def written(described: dict[str, Any]) -> str:
     return json.dumps(described, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def test_the_file_is_what_the_application_says_of_itself(description: dict[str, Any]) -> None:
+async def test_the_file_is_what_the_application_says_of_itself(description: dict[str, Any]) -> None:
     recorded = FILE.read_text(encoding="utf-8") if FILE.exists() else ""
     assert recorded == written(description), f"The control plane changed. Regenerate its description with: {REGENERATE}"
 
 
-def test_it_is_valid_openapi(description: dict[str, Any]) -> None:
+async def test_it_is_valid_openapi(description: dict[str, Any]) -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(description).iter_errors()] == []
 
 
-def test_our_own_converters_make_a_tool_of_every_operation(description: dict[str, Any]) -> None:
+async def test_our_own_converters_make_a_tool_of_every_operation(description: dict[str, Any]) -> None:
     compilation = compile_description(FILE.read_bytes())
     assert [each for each in compilation.diagnostics if each.severity is Severity.ERROR] == []
     assert compilation.counts.skipped == 0
     assert len(compilation.tools) == sum(len(item) for item in description["paths"].values())
 
 
-def test_every_operation_has_a_name_a_summary_a_description_and_a_tag(description: dict[str, Any]) -> None:
+async def test_every_operation_has_a_name_a_summary_a_description_and_a_tag(description: dict[str, Any]) -> None:
     operations = [operation for item in description["paths"].values() for operation in item.values()]
     assert all(each.get("summary") and each.get("description") and each.get("tags") for each in operations)
     names = Counter(each["operationId"] for each in operations)

@@ -382,7 +382,10 @@ def test_an_input_schema_never_exceeds_its_budget_by_definitions() -> None:
 
 
 def test_an_argument_over_the_budget_admits_anything_and_is_told() -> None:
-    operation = {"parameters": [query("big", enum=[f"value {n}" for n in range(20_000)]), query("small")], "responses": OK}
+    operation = {
+        "parameters": [query("big", enum=[f"value {n}" for n in range(20_000)]), query("small")],
+        "responses": OK,
+    }
     compilation = compiled(description({"/x": {"get": operation}}))
 
     (tool,) = compilation.tools

@@ -65,7 +65,9 @@ async def test_a_description_becomes_a_server_that_is_live_at_once(served: Gatew
     assert await served.listed() == ["list_pets", "add_pet", "get_pet", "delete_pet"]
 
 
-@pytest.mark.parametrize("document", [PETS, json.dumps(PETS), json.dumps(PETS, indent=2)], ids=["object", "text", "indented"])
+@pytest.mark.parametrize(
+    "document", [PETS, json.dumps(PETS), json.dumps(PETS, indent=2)], ids=["object", "text", "indented"]
+)
 async def test_a_document_is_an_object_or_a_text(served: Gateway, document: Any) -> None:
     assert (await served.create(document))["counts"]["tools"] == 4
 
@@ -409,12 +411,14 @@ async def test_revisions_are_listed_newest_first_page_by_page(served: Gateway) -
         changed = description(PETS["paths"], title=f"Pets {number}")
         await served.http.put(f"{PETS_URL}/document", json={"document": changed})
     numbers: list[int] = []
-    cursor = ""
-    while cursor is not None:
-        page = (await served.http.get(f"{PETS_URL}/revisions", params={"limit": 2, "cursor": cursor} if cursor else {"limit": 2})).json()
+    params: dict[str, Any] = {"limit": 2}
+    while True:
+        page = (await served.http.get(f"{PETS_URL}/revisions", params=params)).json()
         assert len(page["items"]) <= 2
         numbers += [each["number"] for each in page["items"]]
-        cursor = page["next_cursor"]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
     assert numbers == [5, 4, 3, 2, 1]
     one = (await served.http.get(f"{PETS_URL}/revisions/3")).json()
     assert (one["number"], one["counts"]["tools"], one["document_url"]) == (3, 4, None)
@@ -507,7 +511,9 @@ async def test_a_url_that_gives_no_document_says_why(served: Gateway, content: b
     assert "secret" not in answer.text
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/", "openapi.json", "http://u:p@127.0.0.1/", "gopher://x", "\ud800"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://x/", "openapi.json", "http://u:p@127.0.0.1/", "gopher://x", "\ud800"]
+)
 async def test_a_document_url_is_a_plain_http_url(served: Gateway, url: str) -> None:
     body = json.dumps({"document_url": url})
     answer = await served.http.post(SERVERS, content=body, headers={"Content-Type": "application/json"})
@@ -533,7 +539,10 @@ async def test_references_to_other_places_are_never_fetched(served: Gateway) -> 
 
 async def test_of_two_imports_under_one_name_exactly_one_wins(served: Gateway) -> None:
     answers = await asyncio.gather(
-        *(served.http.post(SERVERS, json={"name": "pets", "document": document}) for document in (PETS, CATS, PETS, CATS))
+        *(
+            served.http.post(SERVERS, json={"name": "pets", "document": document})
+            for document in (PETS, CATS, PETS, CATS)
+        )
     )
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
     (winner,) = [answer.json()["title"] for answer in answers if answer.status_code == 201]

@@ -206,7 +206,10 @@ async def test_a_call_is_performed_and_gives_the_mcp_result(served: Gateway) -> 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (reply("404 Not Found", b'{"detail":"No such pet"}', "Content-Type: application/json"), "404 Not Found: No such pet"),
+        (
+            reply("404 Not Found", b'{"detail":"No such pet"}', "Content-Type: application/json"),
+            "404 Not Found: No such pet",
+        ),
         (reply("500 Oops", b"<html><title>Oops</title></html>", "Content-Type: text/html"), "500 Oops: Oops"),
     ],
     ids=["json", "html"],
@@ -234,7 +237,9 @@ async def test_a_call_with_arguments_that_do_not_fit_is_a_result_and_sends_nothi
     assert api.connections == 0
 
 
-@pytest.mark.parametrize("content", [b'{"a":1e999}', b'{"a":NaN}', b'{"a":"\\ud800"}', b'{"a":"\xff"}', b'{"a":' + b"9" * 400 + b"}"])
+@pytest.mark.parametrize(
+    "content", [b'{"a":1e999}', b'{"a":NaN}', b'{"a":"\\ud800"}', b'{"a":"\xff"}', b'{"a":' + b"9" * 400 + b"}"]
+)
 async def test_odd_json_of_an_api_is_still_an_answer(served: Gateway, content: bytes) -> None:
     async with backend(json_reply(content)) as api:
         await served.create(base_url=api.url)

@@ -41,9 +41,7 @@ def part(name: str, content: bytes, *, filename: str = "") -> bytes:
 
 async def test_a_file_is_uploaded_with_its_settings(served: Gateway) -> None:
     described = {**PETS, "servers": [{"url": "https://{region}.example", "variables": {"region": {"default": "eu"}}}]}
-    answer = await upload(
-        served, written(described), base_url="http://127.0.0.1:9", server_variables='{"region":"us"}'
-    )
+    answer = await upload(served, written(described), base_url="http://127.0.0.1:9", server_variables='{"region":"us"}')
     server = answer.json()
     assert (answer.status_code, server["name"], server["base_url"]) == (201, "pets", "http://127.0.0.1:9")
     assert server["server_variables"] == {"region": "us"}
@@ -81,7 +79,9 @@ async def test_a_split_description_is_uploaded_as_a_zip(served: Gateway, method:
 
 
 async def test_the_entry_of_a_zip_is_the_one_named(served: Gateway) -> None:
-    archive = zipped({"a.json": written(PETS), "b.json": written(SPLIT), "parts/parameters.yaml": json.dumps(PARAMETER).encode()})
+    archive = zipped(
+        {"a.json": written(PETS), "b.json": written(SPLIT), "parts/parameters.yaml": json.dumps(PARAMETER).encode()}
+    )
     assert problem(await upload(served, archive)) == (422, "spec_zip")
     assert (await upload(served, archive, entry="./b.json")).json()["title"] == "Split"
 
@@ -126,14 +126,21 @@ async def test_a_zip_bomb_is_refused(served: Gateway) -> None:
 
 async def test_a_zip_that_leads_out_of_itself_reads_no_file(served: Gateway) -> None:
     outside = description({"/a": {"get": operation("a", parameters=[{"$ref": "../../../etc/passwd#/x"}])}})
-    answer = await upload(served, zipped({"openapi.json": written(outside), "../evil.yaml": b"x: 1", "/abs.yaml": b"x: 1"}))
+    answer = await upload(
+        served, zipped({"openapi.json": written(outside), "../evil.yaml": b"x: 1", "/abs.yaml": b"x: 1"})
+    )
     assert answer.status_code in {201, 422}
     assert "root:" not in answer.text
 
 
 @pytest.mark.parametrize(
     ("content", "status"),
-    [(b"", 422), (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), 415), (b"\x7fELF" + bytes(200), 415), (b"%PDF-1.7\n\xff\xfe\x00", 415)],
+    [
+        (b"", 422),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), 415),
+        (b"\x7fELF" + bytes(200), 415),
+        (b"%PDF-1.7\n\xff\xfe\x00", 415),
+    ],
     ids=["empty", "png", "elf", "pdf"],
 )
 async def test_a_file_that_is_no_text_is_refused(served: Gateway, content: bytes, status: int) -> None:

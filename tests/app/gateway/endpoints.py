@@ -101,6 +101,4 @@ async def ask(
     if version != MODERN:
         return await post(to, request(method, params), headers(version))
     named = [("Mcp-Name", params["name"])] if params and method == "tools/call" else []
-    return await post(
-        to, request(method, envelope(**(params or {}))), headers(version, ("Mcp-Method", method), *named)
-    )
+    return await post(to, request(method, envelope(**(params or {}))), headers(version, ("Mcp-Method", method), *named))

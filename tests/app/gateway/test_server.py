@@ -8,7 +8,9 @@ import mcp_types.methods
 import pytest
 
 from app.errors import UpstreamTimeoutError
-from app.gateway.server import MAX_BODY
+from app.gateway.calls import ToolCalls
+from app.gateway.catalog import SnapshotCatalog
+from app.gateway.server import MAX_BODY, McpEndpoint
 from tests.app.asgi import Answer, Exchange, answer
 from tests.app.descriptions import PETS, description, snapshot
 from tests.app.gateway.endpoints import (
@@ -39,7 +41,9 @@ def error(given: Answer) -> tuple[int, int]:
 # --- HTTP
 
 
-@pytest.mark.parametrize("path", ["/mcp/default/cats", "/mcp/other/pets", "/mcp/default", "/mcp/", "/mcp/default/pets/x"])
+@pytest.mark.parametrize(
+    "path", ["/mcp/default/cats", "/mcp/other/pets", "/mcp/default", "/mcp/", "/mcp/default/pets/x"]
+)
 async def test_a_url_without_a_server_is_404(path: str) -> None:
     given = await post(endpoint(), PING, path=path)
     assert (given.status, given.header("content-type")) == (404, "application/problem+json")
@@ -468,10 +472,6 @@ async def test_a_stop_of_the_gateway_is_not_taken_for_a_client_that_left() -> No
 
 
 async def test_a_call_in_flight_finishes_on_the_snapshot_it_started_with() -> None:
-    from app.gateway.calls import ToolCalls
-    from app.gateway.catalog import SnapshotCatalog
-    from app.gateway.server import McpEndpoint
-
     catalog = SnapshotCatalog()
     catalog.put(snapshot())
     upstream = FakeUpstream(PET)

@@ -118,13 +118,16 @@ async def test_only_plain_http_urls_are_fetched(url: str) -> None:
     assert (type(error), "http or https" in error.message) == (EgressDeniedError, True)
 
 
-@pytest.mark.parametrize("url", ["http://a..b/", f"http://{'a' * 64}.test/", "http://\x00/", "http://host\x7f/", "http://xn--/"])
+@pytest.mark.parametrize(
+    "url", ["http://a..b/", f"http://{'a' * 64}.test/", "http://\x00/", "http://host\x7f/", "http://xn--/"]
+)
 async def test_a_host_that_cannot_be_a_name_is_an_error_like_any_other(url: str) -> None:
     await refused(LOCAL, url)
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "0x7f.1", "127.1", "0.0.0.0", "[::1]", "[::ffff:7f00:1]"]  # noqa: S104
+    "host",
+    ["127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "0x7f.1", "127.1", "0.0.0.0", "[::1]", "[::ffff:7f00:1]"],  # noqa: S104
 )
 async def test_no_way_to_write_loopback_gets_past_the_policy(host: str) -> None:
     async with backend(reply("200 OK", DOCUMENT)) as canary:
@@ -136,9 +139,8 @@ async def test_no_way_to_write_loopback_gets_past_the_policy(host: str) -> None:
 
 async def test_a_redirect_to_a_denied_address_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     fetcher = DocumentFetcher(EgressPolicy(allow=(ip_network("127.0.0.2/32"),)))
-    async with backend(reply("200 OK", DOCUMENT)) as canary:
-        async with backend(redirect(canary.url), host="127.0.0.2") as api:
-            assert type(await refused(fetcher, api.url)) is EgressDeniedError
+    async with backend(reply("200 OK", DOCUMENT)) as canary, backend(redirect(canary.url), host="127.0.0.2") as api:
+        assert type(await refused(fetcher, api.url)) is EgressDeniedError
     assert (len(api.requests), canary.connections) == (1, 0)
 
 

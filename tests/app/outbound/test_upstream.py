@@ -198,7 +198,9 @@ async def test_proxies_and_passwords_of_the_environment_are_ignored(
 # --- what comes back
 
 
-@pytest.mark.parametrize("status", ["200 OK", "201 Created", "400 Bad Request", "404 Not Found", "418 I'm a teapot", "503 No", "299 "])
+@pytest.mark.parametrize(
+    "status", ["200 OK", "201 Created", "400 Bad Request", "404 Not Found", "418 I'm a teapot", "503 No", "299 "]
+)
 async def test_every_status_is_a_response(upstream: HttpUpstream, status: str) -> None:
     async with backend(reply(status, b"text", "Content-Type: text/plain; charset=latin-1")) as api:
         response = await upstream.send(plan(f"{api.url}/x"), deadline=5)
@@ -362,9 +364,7 @@ async def test_an_api_that_is_not_there_is_unreachable(upstream: HttpUpstream) -
         await upstream.send(plan(f"{gone.url}/x?key=secret"), deadline=5)
 
 
-async def test_a_name_that_nobody_knows_is_unreachable(
-    upstream: HttpUpstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_name_that_nobody_knows_is_unreachable(upstream: HttpUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, nobody=[])
     with refused(UpstreamUnreachableError):
         await upstream.send(plan("http://nobody.test/x?key=secret"), deadline=5)
@@ -460,7 +460,17 @@ async def test_a_bomb_stops_at_the_decoded_limit(upstream: HttpUpstream, window:
 # --- egress
 
 
-LITERALS = ["127.0.0.1", "2130706433", "0177.0.0.1", "0x7f.1", "0x7f000001", "127.1", "127.0.0.1.", "localhost", "0.0.0.0"]  # noqa: S104
+LITERALS = [
+    "127.0.0.1",
+    "2130706433",
+    "0177.0.0.1",
+    "0x7f.1",
+    "0x7f000001",
+    "127.1",
+    "127.0.0.1.",
+    "localhost",
+    "0.0.0.0",  # noqa: S104
+]
 
 
 @pytest.mark.parametrize("host", LITERALS)
@@ -471,13 +481,17 @@ async def test_no_way_to_write_loopback_gets_past_the_policy(guarded: HttpUpstre
     assert canary.connections == 0
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:a9fe:a9fe]"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "10.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:a9fe:a9fe]"]
+)
 async def test_a_denied_address_is_told_as_such(guarded: HttpUpstream, host: str) -> None:
     with refused(EgressDeniedError):
         await guarded.send(plan(f"http://{host}:8080/x"), deadline=5)
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "100.100.100.200", "168.63.129.16", "[fd00:ec2::254]", "[64:ff9b::a9fe:a9fe]"])
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "100.100.100.200", "168.63.129.16", "[fd00:ec2::254]", "[64:ff9b::a9fe:a9fe]"]
+)
 async def test_metadata_addresses_are_denied_in_local_mode_too(upstream: HttpUpstream, host: str) -> None:
     with refused(EgressDeniedError):
         await upstream.send(plan(f"http://{host}/latest/meta-data"), deadline=5)
@@ -547,7 +561,7 @@ async def test_a_host_that_does_not_take_connections_is_told_before_the_deadline
         # The queue of the listener is full with these, so that nobody answers a further one.
         waiting = [socket.socket() for _ in range(8)]
         for each in waiting:
-            each.setblocking(False)
+            each.settimeout(0)
             each.connect_ex(full.getsockname())
         try:
             start = time.monotonic()

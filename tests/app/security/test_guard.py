@@ -24,7 +24,7 @@ class Inner:
         self.calls = 0
         self.size = 0
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI's signature
         self.calls += 1
         more = True
         while more:
@@ -36,7 +36,11 @@ class Inner:
 
 
 async def ask(
-    rules: GuardRules, *headers: tuple[str, str], path: str = "/api/v1/namespaces", inner: Asgi | None = None, **more: Any
+    rules: GuardRules,
+    *headers: tuple[str, str],
+    path: str = "/api/v1/namespaces",
+    inner: Asgi | None = None,
+    **more: Any,
 ) -> Answer:
     return await answer(Guard(inner or Inner(), rules), path=path, headers=headers, **more)
 
@@ -113,7 +117,8 @@ async def test_no_other_header_names_the_host(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://127.0.0.1:8080", "http://localhost", "https://localhost:5173", "http://[::1]:8080", "HTTP://LOCALHOST"]
+    "origin",
+    ["http://127.0.0.1:8080", "http://localhost", "https://localhost:5173", "http://[::1]:8080", "HTTP://LOCALHOST"],
 )
 async def test_an_origin_on_this_machine_is_let_through(origin: str) -> None:
     assert await status(LOCAL, HOST, ("Origin", origin)) == 200
@@ -147,7 +152,9 @@ async def test_of_two_origins_both_count() -> None:
     assert await status(LOCAL, HOST, ("Origin", "http://localhost"), ("Origin", "http://evil.example")) == 403
 
 
-@pytest.mark.parametrize("path", ["/", "/mcp/default/pets", "/api/v1/namespaces", "/healthz", "/api/openapi.json", "/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/mcp/default/pets", "/api/v1/namespaces", "/healthz", "/api/openapi.json", "/x"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
 async def test_a_web_page_elsewhere_reaches_no_path(path: str, method: str) -> None:
     inner = Inner()
@@ -294,7 +301,12 @@ async def test_a_web_framework_that_reads_a_body_too_large_does_not_get_to_answe
     types = {"json": "application/json", "form": "multipart/form-data; boundary=b", "body": "text/plain"}
     opening = b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' if kind == "form" else b""
     given = await ask(
-        LOCAL, HOST, ("Content-Type", types[kind]), path=f"/{kind}", inner=api, chunks=[opening, *[bytes(1024 * 1024)] * 30]
+        LOCAL,
+        HOST,
+        ("Content-Type", types[kind]),
+        path=f"/{kind}",
+        inner=api,
+        chunks=[opening, *[bytes(1024 * 1024)] * 30],
     )
     gc.collect()
     assert (given.status, given.json()["code"]) == (413, "body_too_large")
