@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from converters import request_bodies, serialization
+from converters import media_types, request_bodies, serialization
 from converters.errors import ArgumentProblem, ArgumentsError, ConverterError
 
 if TYPE_CHECKING:
@@ -221,19 +221,19 @@ def _query(given: list[tuple[ParameterBinding, Any]]) -> list[str]:
 
 def _query_string(binding: ParameterBinding, value: Any) -> str:
     """Write the whole query string from one value (OAS 3.2, `in: querystring`)."""
-    if binding.content_type and "json" in binding.content_type:
+    if media_types.is_json(binding.content_type or ""):
         return serialization.encode(serialization.to_json(value))
     if isinstance(value, dict):
         return "&".join(
             pair for name, each in value.items() for pair in serialization.form_pairs(name, each, None, explode=None)
         )
-    return serialization.encode(serialization.scalar(value), allow_reserved=True)
+    return serialization.encode(serialization.scalar(value))
 
 
 def _content(binding: ParameterBinding, value: Any) -> str:
-    """Write a parameter with `content`: in its media type, JSON unless that is a text type."""
-    is_text = (binding.content_type or "").startswith("text/")
-    return serialization.scalar(value) if is_text else serialization.to_json(value)
+    """Write a parameter with `content` in its media type: as JSON, else as it is."""
+    is_json = media_types.is_json(media_types.concrete(binding.content_type or ""))
+    return serialization.to_json(value) if is_json else serialization.scalar(value)
 
 
 def _headers(

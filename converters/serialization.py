@@ -7,6 +7,7 @@ list or object, or null inside one) writes nothing, as RFC 6570 section 2.3 says
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # `allowReserved` leaves RFC 3986 reserved characters as they are, but for those that would end the value: they delimit
 # the query or its pairs (OAS 3.1.1 section 4.8.12.3).
 _RESERVED: Final = ":/?@!$'()*,;="
+_PATH_RESERVED: Final = _RESERVED.replace("?", "")
+_STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DELIMITERS: Final = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 # Outside of the query, Swagger 2.0's `ssv`, `tsv` and `pipes`; nothing is percent-encoded in a header.
 _RAW_DELIMITERS: Final = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
@@ -48,8 +51,13 @@ def _exact_json(value: Any) -> str:
 
 
 def encode(text: str, *, allow_reserved: bool = False) -> str:
-    """Percent-encode a value (RFC 3986 section 2); unreserved characters stay."""
-    return quote(text, safe=_RESERVED if allow_reserved else "")
+    """Percent-encode a value (RFC 3986 section 2); unreserved characters stay.
+
+    With `allow_reserved`, reserved characters and what is percent-encoded already stay too (RFC 6570 section 3.2.3).
+    """
+    if not allow_reserved:
+        return quote(text, safe="")
+    return _STRAY_PERCENT.sub("%25", quote(text, safe=_RESERVED + "%"))
 
 
 def _entries(value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -71,11 +79,14 @@ def _is_undefined(value: Any) -> bool:
 
 
 def path_segment(name: str, value: Any, style: str, *, explode: bool, allow_reserved: bool = False) -> str:
-    """Write a path parameter with style simple, label, matrix or one of the delimited ones."""
+    """Write a path parameter with style simple, label, matrix or one of the delimited ones.
+
+    Reserved characters stay as in `encode`, but for the question mark, which would end the path; a percent sign is
+    always encoded, so that no dot or slash comes in under a mask.
+    """
 
     def written(each: Any) -> str:
-        # A question mark would end the path.
-        return encode(scalar(each), allow_reserved=allow_reserved).replace("?", "%3F")
+        return quote(scalar(each), safe=_PATH_RESERVED if allow_reserved else "")
 
     if _is_undefined(value):
         return ""

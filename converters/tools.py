@@ -188,7 +188,8 @@ class ToolCompiler:
         """Add what the parameter, and not its schema, says; a file gets a note on how to write it."""
         note = self._visible(argument.note, argument.pointer)
         if bodies.is_file(argument.schema, self._description):
-            note = f"{note} {_FILE_NOTE}".strip()
+            own = translated.get("description", "") if isinstance(translated, dict) else ""
+            note = f"{note or own} {_FILE_NOTE}".strip()
         extra: dict[str, Any] = {"description": note} if note else {}
         if argument.deprecated:
             extra["deprecated"] = True
@@ -253,10 +254,10 @@ class ToolCompiler:
                 "output_schema_dropped", schema.pointer, f"The output schema is over {OUTPUT_SCHEMA_BUDGET:,} bytes."
             )
             return None
-        definitions = self._output.closure(used)
         root = self._object_root(translated)
         if root is None:
             return None
+        definitions = schemas.reachable(root, self._output.closure(used))
         return {**root, **({"$defs": definitions} if definitions else {})}
 
     def _object_root(self, translated: dict[str, Any]) -> dict[str, Any] | None:

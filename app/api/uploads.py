@@ -84,6 +84,10 @@ async def _from_form(request: Request) -> Upload:
     except (MultiPartException, HTTPException) as error:
         detail = str(getattr(error, "message", None) or getattr(error, "detail", "it cannot be read"))
         raise HTTPException(400, f"The multipart body is not valid: {detail.rstrip('.')}.") from None
+    twice = next((name for name in form if name != "overlay" and len(form.getlist(name)) > 1), None)
+    if twice is not None:
+        await form.close()
+        raise HTTPException(400, f"The multipart body is not valid: {twice!r} stands twice.")
     document = form.get("document")
     content: bytes | None
     if isinstance(document, UploadFile):

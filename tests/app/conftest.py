@@ -1,24 +1,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from app.registry import Database
 from tests.app.gateways import KEY, Gateway, gateway
-from tests.databases import sqlite_database
+
+
+def hide_settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Hide the settings of whoever runs the tests: neither environment nor `causeway.toml` holds any."""
+    monkeypatch.chdir(folder)
+    for name in list(os.environ):
+        if name.upper().startswith("CAUSEWAY_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the settings of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.upper().startswith("CAUSEWAY_"):
-            monkeypatch.delenv(name)
+    hide_settings(monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -28,21 +29,26 @@ async def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environme
         yield running
 
 
-@pytest.fixture(scope="session")
-async def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a migrated database, which takes a while."""
-    folder = tmp_path_factory.mktemp("migrated")
-    database = Database.open(sqlite_database(folder))
-    await database.migrate()
-    await database.close()
-    return folder
+@pytest.fixture(scope="module")
+async def kept(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    """Run a gateway in service mode; its client has the key, and loopback is open to calls."""
+    folder = tmp_path_factory.mktemp("gateway")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        hide_settings(monkeypatch, folder)
+        async with gateway(folder, monkeypatch, admin_key=KEY, egress_allow=("127.0.0.0/8",)) as running:
+            yield running
 
 
 @pytest.fixture
-async def served(
-    tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None
-) -> AsyncIterator[Gateway]:
-    """Run a gateway in service mode, which starts fast; its client has the key, and loopback is open to calls."""
-    shutil.copytree(migrated, tmp_path, dirs_exist_ok=True)
-    async with gateway(tmp_path, monkeypatch, admin_key=KEY, egress_allow=("127.0.0.0/8",)) as running:
-        yield running
+async def served(kept: Gateway) -> AsyncIterator[Gateway]:
+    """Give the module's gateway, without servers and with the namespace `default` alone."""
+    yield kept
+    async with kept.application.database.transaction() as registry:
+        namespaces = (await registry.namespaces.list()).items
+    for namespace in namespaces:
+        while servers := (await kept.application.servers.list(namespace.name, cursor=None, limit=50)).items:
+            for each in servers:
+                await kept.application.servers.delete(namespace.name, each.name)
+        if namespace.name != "default":
+            async with kept.application.database.transaction() as registry:
+                await registry.namespaces.delete(namespace.name)

@@ -155,11 +155,25 @@ async def test_a_form_without_a_document_is_refused(served: Gateway) -> None:
     assert problem(await form(served, part("name", b"pets") + b"--b--\r\n")) == (422, "spec_missing")
 
 
-async def test_a_form_with_two_files_is_refused(served: Gateway) -> None:
-    twice = [("document", ("a", written(PETS))), ("document", ("b", written(PETS)))]
-    answer = await served.http.post(SERVERS, files=twice)
+@pytest.mark.parametrize("filename", ["a", ""], ids=["files", "fields"])
+async def test_a_form_with_two_documents_is_refused(served: Gateway, filename: str) -> None:
+    document = part("document", written(PETS), filename=filename)
+    answer = await form(served, document + document + b"--b--\r\n")
     assert problem(answer) == (400, "request_invalid")
-    assert answer.json()["detail"] == "The multipart body is not valid: Too many files. Maximum number of files is 1."
+    assert answer.json()["detail"] == "The multipart body is not valid: 'document' stands twice."
+
+
+async def test_a_form_with_two_names_is_refused(served: Gateway) -> None:
+    names = part("name", b"a") + part("name", b"b")
+    assert problem(await form(served, names + part("document", written(PETS)) + b"--b--\r\n")) == (
+        400,
+        "request_invalid",
+    )
+
+
+async def test_a_form_with_a_hundred_files_is_refused(served: Gateway) -> None:
+    answer = await form(served, b"".join(part("overlay", b"x", filename="a") for _ in range(100)) + b"--b--\r\n")
+    assert problem(answer) == (400, "request_invalid")
 
 
 @pytest.mark.parametrize(
