@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,8 @@ from converters.texts import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from converters.outputs import OutputChecker
 
 _BAD_REQUEST: Final = 400
 _REDIRECT: Final = 300
@@ -67,16 +69,29 @@ def failed(message: str, meta: Mapping[str, Any] | None = None) -> ToolResult:
     return ToolResult((_text(message),), is_error=True, meta=meta or {})
 
 
-def tool_result(response: ApiResponse) -> ToolResult:
-    """Shape a response: JSON, text, images, audio and other bytes each as their content block; 4xx, 5xx as errors."""
+def tool_result(response: ApiResponse, output: OutputChecker | None = None) -> ToolResult:
+    """Shape a response: JSON, text, images, audio and other bytes each as their content block; 4xx, 5xx as errors.
+
+    `output` checks answers of a tool that lists an output schema; such a result always has structured content.
+    """
     if response.status >= _REDIRECT:
         return failed(_error_message(response))
+    result = _shaped(response, output)
+    if output is None or result.structured is not None:
+        return result
+    block = result.content[0]
+    structured, warning = output.for_text(block["text"] if response.body and block["type"] == "text" else "")
+    meta = {**result.meta, **({"causeway/warning": warning} if warning else {})}
+    return replace(result, structured=structured, meta=meta)
+
+
+def _shaped(response: ApiResponse, output: OutputChecker | None) -> ToolResult:
     kind = media_types.essence(response.content_type)
     if not response.body:
         return ToolResult((_text(f"{_status_line(response)}: the API answered without a body."),))
     text = _decoded(response)
     if text is not None and (media_types.is_json(kind) or _looks_like_json(text)):
-        return _json_result(text)
+        return _json_result(text, output)
     if kind.startswith(("image/", "audio/")):
         encoded = base64.b64encode(response.body).decode()
         return ToolResult(({"type": kind.partition("/")[0], "data": encoded, "mimeType": kind},))
@@ -85,7 +100,7 @@ def tool_result(response: ApiResponse) -> ToolResult:
     return ToolResult((_blob(response.body, kind or "application/octet-stream"),))
 
 
-def _json_result(text: str) -> ToolResult:
+def _json_result(text: str, output: OutputChecker | None) -> ToolResult:
     """Give JSON as text and, where it is an object, as structured content; JSON that is not strict is repaired."""
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
@@ -96,7 +111,10 @@ def _json_result(text: str) -> ToolResult:
         text = _SURROGATE.sub("\ufffd", _compact(value))
     except (ValueError, RecursionError):
         return ToolResult((_text(text),), meta={"causeway/warning": "The response says it is JSON, but it is not."})
-    return ToolResult((_text(text),), structured=text if isinstance(value, dict) else None)
+    if output is None:
+        return ToolResult((_text(text),), structured=text if isinstance(value, dict) else None)
+    structured, warning = output.structured(text, value)
+    return ToolResult((_text(text),), structured=structured, meta={"causeway/warning": warning} if warning else {})
 
 
 class _NotStrictError(Exception):

@@ -1,8 +1,9 @@
 """Schema Object -> JSON Schema 2020-12, with `$defs` kept so that recursion and sharing stay what they are.
 
-One `SchemaCompiler` serves one description and one direction: `input` leaves out `readOnly` properties, `output`
-leaves out `writeOnly` ones. A referenced schema is translated once, whatever number of tools uses it; `closure` gives
-a tool exactly the definitions it needs. The dialects differ in tables, not in branches.
+One `SchemaCompiler` serves one description and one direction: `input` leaves out `readOnly` properties; `output` leaves
+out `writeOnly` ones and whatever constrains, because an answer is described, not judged. A referenced schema is
+translated once, whatever number of tools uses it; `closure` gives a tool exactly the definitions it needs. The dialects
+differ in tables, not in branches.
 """
 
 from __future__ import annotations
@@ -164,6 +165,8 @@ class SchemaCompiler:
             translate = self._KEYWORDS.get(keyword)
             if translate is None or (annotations_only and keyword not in _SIBLINGS):
                 continue
+            if self._direction == "output" and (keyword in _CONSTRAINTS or argument is False):
+                continue
             translate(self, translated, keyword, argument, pointer)
         return self._completed(translated, value, pointer)
 
@@ -172,7 +175,10 @@ class SchemaCompiler:
         if value.get("type") == "file":
             translated["contentEncoding"] = "base64"
         _complete_array(translated)
-        _complete_bounds(translated, value)
+        if self._direction == "input":
+            _complete_bounds(translated, value)
+        elif isinstance(value.get("enum"), list):
+            _mention_values(translated, value["enum"])
         self._complete_object(translated, value, pointer)
         if value.get("nullable") is True or value.get("x-nullable") is True:
             return _nullable(translated)
@@ -301,6 +307,12 @@ class SchemaCompiler:
             return
         into[keyword] = self._schema(argument, pointers.join(pointer, keyword))
 
+    def _alternatives(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
+        """Translate `oneOf`; among answers, which lost their constraints, several alternatives may match."""
+        self._several(into, keyword, argument, pointer)
+        if self._direction == "output" and "oneOf" in into and "anyOf" not in into:
+            into["anyOf"] = into.pop("oneOf")
+
     def _several(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
         if not isinstance(argument, list) or not argument:
             self._invalid(keyword, argument, pointer)
@@ -372,10 +384,11 @@ class SchemaCompiler:
             ),
             _one,
         ),
-        **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), _several),
+        **dict.fromkeys(("allOf", "anyOf", "prefixItems"), _several),
         **dict.fromkeys(("patternProperties", "dependentSchemas"), _named),
         **dict.fromkeys(("example", "examples"), _example),
         **dict.fromkeys(("$dynamicRef", "$recursiveRef", "$id"), _unsupported),
+        "oneOf": _alternatives,
         "properties": _properties,
         "type": _type,
         "pattern": _pattern,
@@ -389,6 +402,29 @@ class SchemaCompiler:
 
 _SIBLINGS: Final = frozenset({"title", "description", "default", "deprecated", "readOnly", "writeOnly", "example"})
 """Siblings of `$ref` that are kept where the version says that siblings are ignored: they only annotate."""
+
+
+_CONSTRAINTS: Final = frozenset(
+    {
+        "required", "enum", "const", "pattern", "maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum",
+        "multipleOf", "maxLength", "minLength", "maxItems", "minItems", "uniqueItems", "maxProperties",
+        "minProperties", "maxContains", "minContains", "contains", "propertyNames", "patternProperties", "not", "if",
+        "then", "else", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems",
+        "default", "example", "examples",
+    }
+)  # fmt: skip
+"""Keywords that output schemas leave out. Clients refuse a call whose answer does not match the schema they were
+listed, and APIs add values, leave properties out and break bounds."""
+
+_MENTIONED: Final = 12
+
+
+def _mention_values(translated: dict[str, Any], values: list[Any]) -> None:
+    """Say in words which values an output may have."""
+    shown = [str(value) for value in values if value is not None]
+    if shown and len(shown) <= _MENTIONED:
+        text = f"{translated.get('description', '')} One of: {', '.join(shown)}."
+        translated["description"] = text.strip()
 
 
 def _definition_name(pointer: str) -> str:

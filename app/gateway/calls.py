@@ -46,7 +46,7 @@ class ToolCalls:
             return failed(error.message, {"causeway/code": "server_unknown"})
         except UpstreamError as error:
             return failed(error.message, {"causeway/code": error.code})
-        return tool_result(response)
+        return tool_result(response, tool.output_checker)
 
 
 def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:

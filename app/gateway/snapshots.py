@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from converters import ToolDefinition
 from converters.arguments import ArgumentChecker
+from converters.outputs import OutputChecker
 from converters.request_plans import base_url
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class ServerTool:
     def checker(self) -> ArgumentChecker:
         """The compiled validator of the tool's arguments."""
         return ArgumentChecker(self.definition.input_schema)
+
+    @cached_property
+    def output_checker(self) -> OutputChecker | None:
+        """The compiled validator of the tool's answers, where it lists an output schema."""
+        schema = self.definition.output_schema
+        return None if schema is None else OutputChecker(schema)
 
     @cached_property
     def base(self) -> str:

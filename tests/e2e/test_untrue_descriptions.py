@@ -43,9 +43,6 @@ async def test_an_answer_that_is_as_described_reaches_the_model(notes: str, back
     assert json.loads(text(result)) == {"id": 1, "text": "a"}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="tools/list promises an output schema that the API may break, and clients then drop the answer"
-)
 @pytest.mark.parametrize("mode", ERAS)
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_an_answer_that_is_not_as_described_reaches_the_model_too(

@@ -1,0 +1,50 @@
+"""What compiling the corpus gave, as one table at the end of the run: a line in all, with -v a line per document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+
+class CorpusRow(NamedTuple):
+    name: str
+    version: str
+    operations: int
+    tools: int
+    skipped: int
+    diagnostics: int
+    seconds: float
+
+
+_ROWS = pytest.StashKey[list[CorpusRow]]()
+
+
+@pytest.fixture(scope="session")
+def corpus_rows(pytestconfig: pytest.Config) -> Iterator[list[CorpusRow]]:
+    yield pytestconfig.stash.setdefault(_ROWS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    rows = config.stash.get(_ROWS, [])
+    if not rows:
+        return
+    total = CorpusRow(
+        f"{len(rows)} documents",
+        "",
+        sum(row.operations for row in rows),
+        sum(row.tools for row in rows),
+        sum(row.skipped for row in rows),
+        sum(row.diagnostics for row in rows),
+        sum(row.seconds for row in rows),
+    )
+    terminalreporter.section("corpus")
+    terminalreporter.write_line(
+        f"{'description':26} {'version':8} {'operations':>10} {'tools':>6} {'skipped':>7} {'diagnostics':>11} {'CPU s':>6}"
+    )
+    for row in [*(rows if config.get_verbosity() > 0 else []), total]:
+        terminalreporter.write_line(
+            f"{row.name:26} {row.version:8} {row.operations:10} {row.tools:6} {row.skipped:7} "
+            f"{row.diagnostics:11} {row.seconds:6.2f}"
+        )
