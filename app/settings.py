@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from app.errors import CausewayError
 
 CONFIG_FILE = "causeway.toml"
 
@@ -20,6 +29,12 @@ CONFIG_FILE = "causeway.toml"
 def _default_data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "causeway"
+
+
+class SettingsError(CausewayError):
+    """A setting cannot be used."""
+
+    code = "settings_invalid"
 
 
 class Settings(BaseSettings):
@@ -37,11 +52,20 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=_default_data_dir, description="Folder for what is stored on disk.")
     database_url: str | None = Field(None, description="PostgreSQL or SQLite URL; by default SQLite in DATA_DIR.")
     admin_key: SecretStr | None = Field(None, description="Key that may do everything; setting it means service mode.")
-    egress_allow: tuple[str, ...] = Field(
-        (), description="Networks (CIDR) that service mode may connect to besides public ones."
+    egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Networks (CIDR, by commas) that service mode may connect to besides public ones."
     )
-    egress_deny: tuple[str, ...] = Field((), description="Networks (CIDR) that are never connected to.")
+    egress_deny: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Networks (CIDR, by commas) that are never connected to."
+    )
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
+
+    @field_validator("egress_allow", "egress_deny", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip(" \t\"'[]") for part in value.split(",") if part.strip(" \t\"'[]"))
 
     @field_validator("egress_allow", "egress_deny")
     @classmethod
@@ -102,7 +126,14 @@ def load(**given: Any) -> Settings:
     """Read the settings; `given` (from the command line) wins, None meaning "not given".
 
     Raises:
-        pydantic.ValidationError: for a value that cannot be used.
+        SettingsError: with a sentence that names the setting, for a value that cannot be used.
 
     """
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"CAUSEWAY_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        raise SettingsError(f"{name}{first['msg'].removeprefix('Value error, ').removesuffix('.')}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{CONFIG_FILE}: {error}.") from None

@@ -35,24 +35,13 @@ _NAMESPACE: Final = "default"
 @click.option("--database-url", help="PostgreSQL or SQLite URL.  [default: SQLite in the data directory]")
 def command(documents: tuple[str, ...], host: str | None, port: int | None, database_url: str | None) -> None:
     """Serve, importing each DOCUMENT_OR_URL (or NAME=DOCUMENT_OR_URL) first."""
-    chosen = _settings(host=host, port=port, database_url=database_url)
+    chosen = app_settings.load(host=host, port=port, database_url=database_url)
     listener = _listen(chosen)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(chosen, listener, [_split(text) for text in documents]))
     finally:
         listener.close()
-
-
-def _settings(**given: Any) -> Settings:
-    from pydantic import ValidationError
-
-    try:
-        return app_settings.load(**given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = f"CAUSEWAY_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        raise Failure(f"{name}{first['msg'].removeprefix('Value error, ').removesuffix('.')}.", 2) from None
 
 
 def _listen(settings: Settings) -> socket.socket:

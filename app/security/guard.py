@@ -25,14 +25,15 @@ MAX_BODY: Final = 24 * 1024 * 1024
 """Bytes of a request body: the largest document, and room for the multipart around it."""
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 
 
 @dataclass(frozen=True, slots=True)
 class GuardRules:
-    """What is let through: `hosts` by name, and the key, or None in local mode."""
+    """What is let through: `hosts` by name (None for any), and the key, or None in local mode."""
 
-    hosts: frozenset[str]
+    hosts: frozenset[str] | None
     admin_key: str | None = None
 
 
@@ -48,9 +49,14 @@ _TOO_LARGE: Final = _Refusal(413, "body_too_large", f"The body is larger than {M
 
 
 def rules_for(host: str, public_url: str, admin_key: str | None) -> GuardRules:
-    """Make the rules of a gateway that listens on `host` and is known as `public_url`."""
-    names = {(urlsplit(public_url).hostname or "").lower(), host.strip("[]").lower()} - {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    return GuardRules(frozenset(names | _LOOPBACK), admin_key)
+    """Make the rules of a gateway that listens on `host` and is known as `public_url`.
+
+    One that listens everywhere and was not told its name cannot tell names apart; there the key is what protects.
+    """
+    public = (urlsplit(public_url).hostname or "").lower()
+    if admin_key is not None and public in _EVERYWHERE:
+        return GuardRules(None, admin_key)
+    return GuardRules(frozenset({public, host.strip("[]").lower()} - _EVERYWHERE | _LOOPBACK), admin_key)
 
 
 class Guard:
@@ -87,15 +93,18 @@ class Guard:
             or self._check_key(scope["path"], headers)
         )
 
+    def _is_ours(self, host: str) -> bool:
+        return bool(host) and (self._rules.hosts is None or host in self._rules.hosts)
+
     def _check_host(self, hosts: list[bytes]) -> _Refusal | None:
-        if len(hosts) == 1 and _host_name(hosts[0].decode("latin-1")) in self._rules.hosts:
+        if len(hosts) == 1 and self._is_ours(_host_name(hosts[0].decode("latin-1"))):
             return None
         return _Refusal(421, "misdirected_request", "This gateway is not known under that host name.")
 
     def _check_origin(self, origins: list[bytes]) -> _Refusal | None:
         for origin in origins:
             parts = _split(origin.decode("latin-1"))
-            if parts[0] not in {"http", "https"} or parts[1] not in self._rules.hosts:
+            if parts[0] not in {"http", "https"} or not self._is_ours(parts[1]):
                 return _Refusal(403, "origin_denied", "Requests from that origin are not allowed.")
         return None
 

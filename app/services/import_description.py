@@ -197,6 +197,7 @@ def _revision(loaded: _Loaded, source: Source, compilation: dict[str, Any]) -> N
         document_url=loaded.url,
         description={
             **{key: compilation[key] for key in _FACTS},
+            "entry": loaded.uri if loaded.original is not loaded.document else None,
             "overlays": [overlay.decode("utf-8", "replace") for overlay in loaded.overlays],
         },
         counts=compilation["counts"],

@@ -79,9 +79,11 @@ class Servers:
 
         A split description is validated by its entry document alone.
         """
-        document, _ = await self.document(namespace, name)
+        async with self._database.transaction(read_only=True) as registry:
+            revision = await registry.revisions.get(namespace, name)
+            document = await registry.revisions.document(namespace, name)
         if document.startswith(archives.MAGIC):
-            entry, found = archives.documents(document, entry=None)
+            entry, found = archives.documents(document, entry=revision.description.get("entry"))
             document = found[entry]
         return tuple(await self._compiler.validate(document))
 

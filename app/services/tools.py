@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ class Tools:
     async def list(self, namespace: str, server: str) -> tuple[dict[str, Any], ...]:
         """Give the definitions of all tools with overrides applied, disabled ones included."""
         async with self._database.transaction(read_only=True) as registry:
-            return tuple(map(overridden, await registry.revisions.tools(namespace, server)))
+            return published(await registry.revisions.tools(namespace, server))
 
     async def read(self, namespace: str, server: str, tool: str) -> dict[str, Any]:
         """Give one tool's definition with its override applied; raises `ToolNotFound`."""
@@ -69,8 +70,18 @@ class Tools:
                 return None
             tools = await registry.revisions.tools(namespace, server)
             revision = await registry.revisions.get(namespace, server)
-        definitions = (overridden(each) for each in tools)
-        return LoadedServer(record, tuple(each for each in definitions if each["enabled"]), revision.document_url)
+        enabled = tuple(each for each in published(tools) if each["enabled"])
+        return LoadedServer(record, enabled, revision.document_url)
+
+
+def published(records: Sequence[ToolRecord]) -> tuple[dict[str, Any], ...]:
+    """Apply all overrides; a name given by hand gives way where a later import brought a tool of that name."""
+    definitions = [overridden(each) for each in records]
+    taken = Counter(each["name"].lower() for each in definitions)
+    return tuple(
+        {**each, "name": record.name} if record.name != each["name"] and taken[each["name"].lower()] > 1 else each
+        for record, each in zip(records, definitions, strict=True)
+    )
 
 
 def overridden(record: ToolRecord) -> dict[str, Any]:

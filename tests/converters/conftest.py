@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
@@ -22,8 +21,8 @@ _ROWS = pytest.StashKey[list[CorpusRow]]()
 
 
 @pytest.fixture(scope="session")
-def corpus_rows(pytestconfig: pytest.Config) -> Iterator[list[CorpusRow]]:
-    yield pytestconfig.stash.setdefault(_ROWS, [])
+def corpus_rows(pytestconfig: pytest.Config) -> list[CorpusRow]:
+    return pytestconfig.stash.setdefault(_ROWS, [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -41,7 +40,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     )
     terminalreporter.section("corpus")
     terminalreporter.write_line(
-        f"{'description':26} {'version':8} {'operations':>10} {'tools':>6} {'skipped':>7} {'diagnostics':>11} {'CPU s':>6}"
+        f"{'description':26} {'version':8} {'operations':>10} {'tools':>6} {'skipped':>7} "
+        f"{'diagnostics':>11} {'CPU s':>6}"
     )
     for row in [*(rows if config.get_verbosity() > 0 else []), total]:
         terminalreporter.write_line(

@@ -90,7 +90,7 @@ def test_a_property_that_several_branches_describe_must_fit_all_of_them() -> Non
 
 
 @pytest.mark.parametrize(("additional", "is_open"), [(None, False), (False, False), (True, True), ({}, True)])
-def test_an_object_that_admits_undeclared_properties_is_open(additional: Any, is_open: bool) -> None:  # noqa: FBT001 - expected
+def test_an_object_that_admits_undeclared_properties_is_open(additional: Any, is_open: bool) -> None:
     schema = {"properties": {"a": {}}} | ({} if additional is None else {"additionalProperties": additional})
     flat = flattened(schema)
 
@@ -113,7 +113,7 @@ def test_an_object_that_admits_undeclared_properties_is_open(additional: Any, is
         (True, False),
     ],
 )
-def test_a_file_is_known_by_its_schema(schema: Any, expected: bool) -> None:  # noqa: FBT001 - expected
+def test_a_file_is_known_by_its_schema(schema: Any, expected: bool) -> None:
     root = {"components": {"schemas": {"File": {"type": "string", "format": "binary"}}}}
 
     assert bodies.is_file(Schema(schema, "/s"), Description(root, root)) is expected

@@ -208,7 +208,7 @@ def test_parameters_of_the_path_item_are_inherited_and_overridden_by_name_and_lo
     ("location", "style", "explode"),
     [("path", "simple", False), ("query", "form", True), ("header", "simple", False), ("cookie", "form", True)],
 )
-def test_style_and_explode_have_the_defaults_of_their_location(location: str, style: str, explode: bool) -> None:  # noqa: FBT001 - expected
+def test_style_and_explode_have_the_defaults_of_their_location(location: str, style: str, explode: bool) -> None:
     parameter = {"name": "a", "in": location, "required": True, "schema": {}}
     (found,) = read_one({"parameters": [parameter]}, path="/{a}" if location == "path" else "/x").parameters
 
@@ -219,7 +219,7 @@ def test_style_and_explode_have_the_defaults_of_their_location(location: str, st
     ("style", "explode"),
     [("form", True), ("spaceDelimited", False), ("pipeDelimited", False), ("deepObject", True)],
 )
-def test_explode_defaults_to_true_for_form_only(style: str, explode: bool) -> None:  # noqa: FBT001 - expected
+def test_explode_defaults_to_true_for_form_only(style: str, explode: bool) -> None:
     parameter = {"name": "a", "in": "query", "style": style, "schema": {}}
 
     assert read_one({"parameters": [parameter]}).parameters[0].explode is explode

@@ -12,9 +12,8 @@ from converters.naming import is_legal
 from tests.converters.descriptions import check_input_schema, check_references, check_schema
 
 PUBLISHED: Final = Path(__file__).parents[2] / "specs" / "published"
-SOURCES: Final = re.findall(
-    r"^\| `(\S+)` .* \| (\d+) \| ([0-9a-f]{64}) \|$", (PUBLISHED / "SOURCES.md").read_text(encoding="utf-8"), re.M
-)
+LISTED: Final = (PUBLISHED / "SOURCES.md").read_text(encoding="utf-8")
+SOURCES: Final = re.findall(r"^\| `(\S+)` .* \| (\d+) \| ([0-9a-f]{64}) \|$", LISTED, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("name", "operations", "digest"), SOURCES)

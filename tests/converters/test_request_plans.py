@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from converters import ArgumentsError, ToolDefinition
 from converters.oas import Server, ServerVariable
 from converters.request_plans import ServerUnknownError, base_url, check_base_url
-from tests.converters.descriptions import BASE, body_tool, only_tool, parameter_tool, planned
+from tests.converters.descriptions import (
+    BASE,
+    body_tool,
+    compiled,
+    description,
+    only_tool,
+    parameter_tool,
+    planned,
+)
 from tests.converters.wire_vectors import RESERVED, VECTORS
 
 TEXTS = st.text(st.characters(codec="utf-8"))
@@ -50,7 +59,7 @@ def test_a_parameter_of_a_description_reaches_the_wire(
     style: str,
     explode: bool,
     value: Any,
-    wire: str,  # noqa: FBT001 - a vector
+    wire: str,
 ) -> None:
     tool = parameter_tool(
         {"name": "color", "in": location, "style": style, "explode": explode, "schema": {}}, version="3.2.0"
@@ -65,7 +74,7 @@ def test_reserved_expansion_reaches_the_wire(
     style: str,
     explode: bool,
     value: Any,
-    wire: str,  # noqa: FBT001 - a vector
+    wire: str,
 ) -> None:
     tool = parameter_tool(
         {"name": "color", "in": location, "style": style, "explode": explode, "allowReserved": True, "schema": {}}
@@ -123,7 +132,7 @@ def test_segments_that_only_become_dots_together_are_refused(path: str, argument
 
 
 @pytest.mark.parametrize(("style", "explode"), [("label", True), ("label", False)])
-def test_a_label_of_dots_is_refused(style: str, explode: bool) -> None:  # noqa: FBT001 - a vector
+def test_a_label_of_dots_is_refused(style: str, explode: bool) -> None:
     tool = path_tool(style=style, explode=explode)
 
     assert problems(tool, a=".") == [("arg_path_segment", "/a")]
@@ -134,8 +143,9 @@ def test_a_label_of_dots_is_refused(style: str, explode: bool) -> None:  # noqa:
 def test_no_text_changes_host_or_path_and_the_segment_decodes_to_it(value: str) -> None:
     try:
         url = planned(PATH_TOOL, a=value).url
-    except ArgumentsError as error:
-        assert [each.code for each in error.problems] == ["arg_path_segment"]
+    except ArgumentsError:
+        # Nothing that a path may hold is refused.
+        assert value in {"", ".", ".."} or not value.isprintable()
         return
     assert url.startswith(f"{BASE}/things/")
     assert url.endswith("/tail")
@@ -149,7 +159,7 @@ PATH_TOOL = path_tool()
 
 
 @given(value=TEXTS, style=st.sampled_from(["simple", "label", "matrix"]), explode=st.booleans(), reserved=st.booleans())
-def test_no_style_lets_a_text_leave_the_path_prefix(value: str, style: str, explode: bool, reserved: bool) -> None:  # noqa: FBT001 - drawn
+def test_no_style_lets_a_text_leave_the_path_prefix(value: str, style: str, explode: bool, reserved: bool) -> None:
     tool = STYLED[style, explode, reserved]
     try:
         url = planned(tool, a=[value, value]).url
@@ -304,7 +314,9 @@ COOKIE_TOOL = header_tool("cookie")
 
 
 def test_cookies_share_one_header_and_each_refusal_names_its_own() -> None:
-    parameters = [{"name": name, "in": "cookie", "style": "cookie", "schema": {}} for name in ("one", "two")]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "cookie", "style": "cookie", "schema": {}} for name in ("one", "two")
+    ]
     tool = only_tool({"parameters": parameters}, method="get", version="3.2.0")
 
     assert dict(planned(tool, one=1, two="b").headers)["Cookie"] == "one=1; two=b"
@@ -318,7 +330,7 @@ def test_a_cookie_with_content_is_encoded_json() -> None:
 
 
 def test_headers_of_our_own_are_accept_and_content_type() -> None:
-    responses = {
+    responses: dict[str, Any] = {
         "200": {"content": {"text/csv": {}, "application/json": {}}},
         "404": {"content": {"application/problem+json": {}}},
     }
@@ -333,7 +345,7 @@ def test_headers_of_our_own_are_accept_and_content_type() -> None:
 
 
 def test_every_problem_is_told_at_once() -> None:
-    parameters = [
+    parameters: list[dict[str, Any]] = [
         {"name": "a", "in": "path", "required": True, "schema": {}},
         {"name": "b", "in": "header", "schema": {}},
     ]
@@ -386,10 +398,10 @@ def test_an_optional_body_that_is_begun_must_be_complete() -> None:
 
 @given(value=TEXTS)
 def test_any_text_survives_a_json_body(value: str) -> None:
-    assume(value)
+    body = planned(JSON_TOOL, body=value).body
 
-    assert planned(JSON_TOOL, body=value).body == planned(JSON_TOOL, body=value).body
-    assert __import__("json").loads(planned(JSON_TOOL, body=value).body or b"") == value
+    assert body is not None
+    assert json.loads(body) == value
 
 
 JSON_TOOL = body_tool({"type": "string"})
@@ -415,9 +427,7 @@ def test_the_method_is_that_of_the_operation(method: str) -> None:
 
 
 def test_methods_are_case_sensitive_where_the_description_names_its_own() -> None:
-    paths = {"/things": {"additionalOperations": {"Purge": {"responses": {}}}}}
-    from tests.converters.descriptions import compiled, description  # noqa: PLC0415 - beside its use
-
+    paths: dict[str, Any] = {"/things": {"additionalOperations": {"Purge": {"responses": {}}}}}
     (tool,) = compiled(description(paths, "3.2.0")).tools
 
     assert planned(tool).method == "Purge"

@@ -191,9 +191,33 @@ def test_read_only_properties_are_no_input() -> None:
 def test_write_only_properties_are_no_output() -> None:
     assert translate(ACCOUNT, direction="output")[0] == {
         "type": "object",
-        "required": ["id", "name"],
         "properties": {"id": {"type": "integer", "readOnly": True}, "name": {"type": "string"}},
     }
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "string", "maxLength": 5, "pattern": "^a", "format": "uuid"}, {"type": "string", "format": "uuid"}),
+        ({"type": "integer", "format": "int32", "minimum": 1}, {"type": "integer", "format": "int32"}),
+        (
+            {"type": "string", "description": "Now.", "enum": ["on", "off", None], "nullable": True},
+            {"type": ["string", "null"], "description": "Now. One of: on, off."},
+        ),
+        ({"type": "object", "required": ["a"], "additionalProperties": False}, {"type": "object"}),
+        (
+            {"type": "array", "items": {"type": "string", "const": "x"}, "minItems": 1},
+            {"type": "array", "items": {"type": "string"}},
+        ),
+        (
+            {"oneOf": [{"type": "string", "maxLength": 1}, {"type": "string"}]},
+            {"anyOf": [{"type": "string"}, {"type": "string"}]},
+        ),
+        ({"not": {"type": "null"}, "if": {}, "then": {"required": ["a"]}, "title": "T"}, {"title": "T"}),
+    ],
+)
+def test_an_output_is_described_and_not_judged(schema: Any, expected: Any) -> None:
+    assert translate(schema, direction="output")[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -207,7 +231,11 @@ def test_write_only_properties_are_no_output() -> None:
 )
 def test_read_only_is_seen_through_references(hidden: dict[str, Any]) -> None:
     schema = {"type": "object", "required": ["id"], "properties": {"id": hidden, "a": {}}}
-    shared = {"Id": {"type": "integer", "readOnly": True}, "Alias": {"$ref": "#/components/schemas/Id"}, "Plain": {}}
+    shared: dict[str, Any] = {
+        "Id": {"type": "integer", "readOnly": True},
+        "Alias": {"$ref": "#/components/schemas/Id"},
+        "Plain": {},
+    }
 
     assert translate(schema, **shared)[0] == {"type": "object", "properties": {"a": {}}}
 
@@ -230,7 +258,7 @@ def test_read_only_is_seen_through_references(hidden: dict[str, Any]) -> None:
     ],
 )
 def test_read_only_properties_are_not_required_by_another_branch_of_all_of(schema: Any, expected: Any) -> None:
-    shared = {"A": {"type": "object", "properties": {"id": {"readOnly": True}, "name": {}}}}
+    shared: dict[str, Any] = {"A": {"type": "object", "properties": {"id": {"readOnly": True}, "name": {}}}}
 
     assert translate(schema, **shared)[0] == expected
 
@@ -252,7 +280,9 @@ def test_shared_schemas_are_definitions_used_once() -> None:
 def test_a_component_of_any_name_is_a_definition_with_a_plain_name(name: str) -> None:
     pointer = name.replace("~", "~0").replace("/", "~1").replace("%", "%25")
 
-    translated, definitions, _ = translate({"$ref": f"#/components/schemas/{pointer}"}, **{name: {"type": "string"}})
+    shared: dict[str, Any] = {name: {"type": "string"}}
+
+    translated, definitions, _ = translate({"$ref": f"#/components/schemas/{pointer}"}, **shared)
 
     ((defined, schema),) = definitions.items()
     assert translated == {"$ref": f"#/$defs/{defined}"}
@@ -264,7 +294,9 @@ def test_a_component_of_any_name_is_a_definition_with_a_plain_name(name: str) ->
 def test_components_whose_names_differ_in_odd_characters_stay_apart() -> None:
     schema = {"oneOf": [{"$ref": "#/components/schemas/a b"}, {"$ref": "#/components/schemas/a~1b"}]}
 
-    assert len(translate(schema, **{"a b": {"title": "1"}, "a/b": {"title": "2"}})[1]) == 2
+    shared: dict[str, Any] = {"a b": {"title": "1"}, "a/b": {"title": "2"}}
+
+    assert len(translate(schema, **shared)[1]) == 2
 
 
 def test_a_reference_into_the_middle_of_a_schema_is_a_definition() -> None:

@@ -31,7 +31,7 @@ def written(location: str, style: str, value: Any, *, explode: bool, allow_reser
 
 
 @pytest.mark.parametrize(("location", "style", "explode", "value", "wire"), VECTORS)
-def test_a_value_is_written_as_its_style_says(location: str, style: str, explode: bool, value: Any, wire: str) -> None:  # noqa: FBT001 - a vector
+def test_a_value_is_written_as_its_style_says(location: str, style: str, explode: bool, value: Any, wire: str) -> None:
     assert written(location, style, value, explode=explode) == wire
 
 
@@ -41,7 +41,7 @@ def test_reserved_characters_stay_where_they_are_allowed(
     style: str,
     explode: bool,
     value: Any,
-    wire: str,  # noqa: FBT001 - a vector
+    wire: str,
 ) -> None:
     assert written(location, style, value, explode=explode, allow_reserved=True) == wire
 
@@ -62,7 +62,7 @@ def test_reserved_expansion_in_a_path_never_ends_it(value: str, wire: str) -> No
 @pytest.mark.parametrize("style", ["simple", "label", "matrix"])
 @pytest.mark.parametrize("value", [[], {}, [None], {"a": None}])
 @pytest.mark.parametrize("explode", [False, True])
-def test_an_undefined_value_is_nothing_in_a_path(style: str, value: Any, explode: bool) -> None:  # noqa: FBT001 - a vector
+def test_an_undefined_value_is_nothing_in_a_path(style: str, value: Any, explode: bool) -> None:
     assert serialization.path_segment("a", value, style, explode=explode) == ""
 
 
@@ -81,8 +81,7 @@ def test_a_path_segment_decodes_to_the_value(value: str) -> None:
     segment = serialization.path_segment("a", value, "simple", explode=False)
 
     assert unquote(segment, errors="strict") == value
-    assert not set("/?#&;=,%") & set(segment.replace("%", "")) or "%" in segment
-    assert set(segment) & set("/?#") == set()
+    assert not set("/?#&;=,") & set(segment)
 
 
 @given(values=st.dictionaries(TEXTS, TEXTS, max_size=4))
@@ -127,7 +126,7 @@ def test_a_form_reads_back_as_the_same_pairs(values: dict[str, Any]) -> None:
 
 
 @given(value=TEXTS, allow_reserved=st.booleans())
-def test_no_value_adds_a_pair_to_the_query(value: str, allow_reserved: bool) -> None:  # noqa: FBT001 - drawn
+def test_no_value_adds_a_pair_to_the_query(value: str, allow_reserved: bool) -> None:
     (pair,) = serialization.query_pairs("a", value, "form", explode=True, allow_reserved=allow_reserved)
 
     assert len(parse_qsl(pair, keep_blank_values=True)) == 1
@@ -162,7 +161,7 @@ def test_a_form_property_is_written_as_its_encoding_says(
     value: Any,
     style: str | None,
     explode: bool | None,
-    form: str,  # noqa: FBT001 - a vector
+    form: str,
 ) -> None:
     assert "&".join(serialization.form_pairs("name", value, style, explode=explode)) == form
 

@@ -258,7 +258,7 @@ def test_annotations_come_from_the_method(
     method: str,
     read_only: bool,
     destructive: bool | None,
-    idempotent: bool | None,  # noqa: FBT001 - expected
+    idempotent: bool | None,
 ) -> None:
     hints = {"readOnlyHint": read_only, "destructiveHint": destructive, "idempotentHint": idempotent}
 
@@ -311,7 +311,7 @@ PERSON_OUT = {"type": "object", "properties": {"name": {"type": "string"}}}
         ({"200": json_response({"type": "array"})}, None),
         ({"200": json_response({"type": "string"})}, None),
         ({"200": json_response({})}, None),
-        ({"200": json_response(True)}, None),
+        ({"200": json_response(schema=True)}, None),
         ({"200": json_response(PERSON, "text/csv")}, None),
         ({"204": {"description": ""}}, None),
         ({"404": json_response(PERSON)}, None),

@@ -27,7 +27,7 @@ def read(text: str) -> Any:
 
 
 @given(value=VALUES, flow=st.booleans())
-def test_what_a_yaml_writer_writes_is_read_back(value: Any, flow: bool) -> None:  # noqa: FBT001 - drawn
+def test_what_a_yaml_writer_writes_is_read_back(value: Any, flow: bool) -> None:
     assert read(yaml.safe_dump(value, default_flow_style=flow, allow_unicode=True)) == value
 
 

@@ -333,10 +333,11 @@ async def test_structured_content_is_the_api_s_own_text_digit_for_digit(version:
 
 
 @pytest.mark.parametrize("text", ["[1,2]", "5", '"x"', "null", "true"])
-async def test_only_an_object_is_structured_content(text: str) -> None:
-    given = await ask(endpoint(FakeUpstream(json_response(text))), "tools/call", CALL)
-    assert "structuredContent" not in given.json()["result"]
-    assert given.json()["result"]["content"][0]["text"] == text
+async def test_an_answer_that_is_no_object_is_structured_as_unexpected_and_text_as_it_came(text: str) -> None:
+    result = (await ask(endpoint(FakeUpstream(json_response(text))), "tools/call", CALL)).json()["result"]
+    assert result["structuredContent"] == {"unexpected_answer": json.loads(text)}
+    assert result["content"][0]["text"] == text
+    assert "causeway/warning" in result["_meta"]
 
 
 @pytest.mark.parametrize("text", ['{"a":NaN,"b":[Infinity,-Infinity]}', '\ufeff{"a":null,"b":[null,null]}'])
@@ -351,7 +352,7 @@ async def test_broken_json_is_text_with_a_warning(text: str) -> None:
     result = (await ask(endpoint(FakeUpstream(json_response(text))), "tools/call", CALL)).json()["result"]
     assert (result["isError"], result["content"][0]["text"]) == (False, text)
     assert "causeway/warning" in result["_meta"]
-    assert "structuredContent" not in result
+    assert result["structuredContent"] == {"unexpected_answer": text}
 
 
 @pytest.mark.parametrize(("version", "status"), [("2024-11-05", 200), ("2025-11-25", 200), (MODERN, 400)])

@@ -102,9 +102,15 @@ async def test_a_gateway_is_known_by_its_public_url_and_by_what_it_listens_on() 
 
 
 @pytest.mark.parametrize("listening", ["0.0.0.0", "::", "[::]"])  # noqa: S104
-async def test_an_address_that_means_every_address_is_no_name(listening: str) -> None:
-    rules = rules_for(listening, f"http://{listening}:8080", KEY)
-    assert rules.hosts == {"127.0.0.1", "localhost", "::1"}
+async def test_a_gateway_that_listens_everywhere_and_was_told_no_name_takes_any_with_a_key(listening: str) -> None:
+    address = f"[{listening}]" if listening == "::" else listening
+    assert rules_for(listening, f"http://{address}:8080", KEY).hosts is None
+    assert rules_for(listening, "https://gateway.example", KEY).hosts == {
+        "127.0.0.1",
+        "localhost",
+        "::1",
+        "gateway.example",
+    }
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-Host", "Forwarded", "X-Original-Host", "X-Host"])
