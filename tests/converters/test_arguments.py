@@ -85,8 +85,10 @@ def test_a_mistake_has_a_code_and_its_pointer(arguments: dict[str, Any], code: s
         ({"limit": 1, "nmae": "x"}, "/nmae: expected no argument of this name, got 'nmae'. Did you mean 'name'?"),
         (
             {"limit": 1, "zzz": "x"},
-            "/zzz: expected no argument of this name, got 'zzz'. Known arguments: "
-            + ", ".join(["limit", "status", "name", "nested", "flag", "maybe."]),
+            (
+                "/zzz: expected no argument of this name, got 'zzz'. "
+                "Known arguments: limit, status, name, nested, flag, maybe."
+            ),
         ),
         ({"limit": 0}, "/limit: expected a value that meets `minimum` 1, got 0."),
     ],
