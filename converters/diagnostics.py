@@ -56,7 +56,7 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
             "Use one of the methods that the Path Item Object of this version defines.",
         ),
         "path_item_invalid": (_E, "Write the path item as an object of operations."),
-        "parameter_invalid": (_E, "Give the parameter a name, a location (`in`) and a schema or content."),
+        "parameter_invalid": (_W, "Give the parameter a name, a location (`in`) and a schema or content."),
         "parameter_duplicate": (_W, "Keep one parameter per name and location; the first one was used."),
         "parameter_reserved_header": (
             _I,
@@ -65,9 +65,8 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
         "parameter_unused_path": (_W, "Remove the parameter or add {name} to the path."),
         "parameter_required_forced": (_I, "Write `required: true`: a path parameter is always required."),
         "parameter_style_invalid": (_W, "Use a style that the location allows; the default style was used."),
-        "request_body_invalid": (_E, "Write the request body as an object with `content`."),
+        "request_body_invalid": (_W, "Write the request body as an object with `content`."),
         "request_body_media_type_unused": (_I, "Nothing to do: the operation is called with the other media type."),
-        "request_body_unsupported": (_E, "Offer the operation with a JSON, form, multipart, text or binary body."),
         "request_body_extra_properties": (
             _I,
             "Declare the properties that callers may send, so that they become arguments.",
@@ -106,10 +105,6 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
             "Set `base_url` for this server: its URL is relative to where the document was published.",
         ),
         "server_invalid": (_W, "Give the server an absolute http or https URL."),
-        "tool_name_changed": (
-            _I,
-            "Nothing to do, or set an operationId of letters, digits, '_' and '-' within 64 characters.",
-        ),
         "hidden_text_removed": (_W, "Remove control, zero-width and direction-changing characters from the text."),
         "text_truncated": (_I, "Shorten the summary and description; what is over the budget is not listed."),
         "overlay_action_unmatched": (_W, "Correct the action's target, or remove the action."),

@@ -9,6 +9,7 @@ differ in tables, not in branches.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from functools import lru_cache
@@ -178,11 +179,18 @@ class SchemaCompiler:
         if self._direction == "input":
             _complete_bounds(translated, value)
         elif isinstance(value.get("enum"), list):
-            _mention_values(translated, value["enum"])
+            self._mention_values(translated, value["enum"], pointer)
         self._complete_object(translated, value, pointer)
         if value.get("nullable") is True or value.get("x-nullable") is True:
             return _nullable(translated)
         return translated
+
+    def _mention_values(self, translated: dict[str, Any], values: list[Any], pointer: str) -> None:
+        """Say in words which values an output may have: an enum there would judge."""
+        shown = [value if isinstance(value, str) else json.dumps(value) for value in values if value is not None]
+        if shown and len(shown) <= _MENTIONED:
+            text = f"{translated.get('description', '')} One of: {', '.join(shown)}."
+            translated["description"] = texts.visible(text, pointer, self._log)
 
     def _complete_object(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> None:
         if "required" in translated or "allOf" in translated:
@@ -417,14 +425,6 @@ _CONSTRAINTS: Final = frozenset(
 listed, and APIs add values, leave properties out and break bounds."""
 
 _MENTIONED: Final = 12
-
-
-def _mention_values(translated: dict[str, Any], values: list[Any]) -> None:
-    """Say in words which values an output may have."""
-    shown = [str(value) for value in values if value is not None]
-    if shown and len(shown) <= _MENTIONED:
-        text = f"{translated.get('description', '')} One of: {', '.join(shown)}."
-        translated["description"] = text.strip()
 
 
 def _definition_name(pointer: str) -> str:

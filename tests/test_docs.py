@@ -87,6 +87,11 @@ def test_the_sixty_second_start_works_as_written(served: tuple[int, dict[str, st
     assert "/pet/7" in previewed
 
 
+def test_every_diagnostic_of_the_catalogue_is_reported_somewhere() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "converters").glob("*.py") if path.name != "diagnostics.py")
+    assert [code for code in CATALOGUE if f'"{code}"' not in sources] == []
+
+
 def test_every_diagnostic_says_what_to_do() -> None:
     for code, (severity, remedy) in CATALOGUE.items():
         assert re.fullmatch(r"[a-z_]+", code)

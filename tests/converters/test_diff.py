@@ -121,6 +121,6 @@ def test_changes_behind_references_are_found_and_recursion_ends() -> None:
 
 
 def test_a_credential_that_is_needed_now_breaks_and_one_that_is_not_does_not() -> None:
-    key = {"security": [{"key": []}]}
+    key: dict[str, Any] = {"security": [{"key": []}]}
     assert only(operation(), operation(**key)).level is Level.BREAKING
     assert only(operation(**key), operation()).level is Level.COMPATIBLE

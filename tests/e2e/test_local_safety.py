@@ -360,7 +360,7 @@ def test_many_clients_that_hang_up_leave_room_for_the_next(gateway: Gateway, bac
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
-def test_a_message_beyond_4_mib_is_too_large(gateway: Gateway, backend: Backend, is_chunked: bool) -> None:  # noqa: FBT001 - a parameter
+def test_a_message_beyond_4_mib_is_too_large(gateway: Gateway, backend: Backend, is_chunked: bool) -> None:
     body = json.dumps(request("tools/call", name="search", arguments={"q": "a" * (4 * MEBIBYTE)})).encode()
 
     answered = gateway.http.post(

@@ -96,21 +96,17 @@ async def test_a_request_names_exactly_one_host() -> None:
 
 async def test_a_gateway_is_known_by_its_public_url_and_by_what_it_listens_on() -> None:
     rules = rules_for("192.168.1.5", "https://Gateway.Example/causeway", None)
-    assert rules.hosts == {"gateway.example", "192.168.1.5", "127.0.0.1", "localhost", "::1"}
+    assert set(rules.hosts or ()) == {"gateway.example", "192.168.1.5", "127.0.0.1", "localhost", "::1"})
     rules = rules_for("[::1]", "http://[::1]:8080", None)
-    assert rules.hosts == {"127.0.0.1", "localhost", "::1"}
+    assert set(rules.hosts or ()) == {"127.0.0.1", "localhost", "::1"}
 
 
 @pytest.mark.parametrize("listening", ["0.0.0.0", "::", "[::]"])  # noqa: S104
 async def test_a_gateway_that_listens_everywhere_and_was_told_no_name_takes_any_with_a_key(listening: str) -> None:
     address = f"[{listening}]" if listening == "::" else listening
     assert rules_for(listening, f"http://{address}:8080", KEY).hosts is None
-    assert rules_for(listening, "https://gateway.example", KEY).hosts == {
-        "127.0.0.1",
-        "localhost",
-        "::1",
-        "gateway.example",
-    }
+    named = rules_for(listening, "https://gateway.example", KEY)
+    assert named.hosts == frozenset({"127.0.0.1", "localhost", "::1", "gateway.example"})
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-Host", "Forwarded", "X-Original-Host", "X-Host"])
