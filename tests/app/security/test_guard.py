@@ -96,7 +96,7 @@ async def test_a_request_names_exactly_one_host() -> None:
 
 async def test_a_gateway_is_known_by_its_public_url_and_by_what_it_listens_on() -> None:
     rules = rules_for("192.168.1.5", "https://Gateway.Example/causeway", None)
-    assert set(rules.hosts or ()) == {"gateway.example", "192.168.1.5", "127.0.0.1", "localhost", "::1"})
+    assert set(rules.hosts or ()) == {"gateway.example", "192.168.1.5", "127.0.0.1", "localhost", "::1"}
     rules = rules_for("[::1]", "http://[::1]:8080", None)
     assert set(rules.hosts or ()) == {"127.0.0.1", "localhost", "::1"}
 
