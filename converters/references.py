@@ -11,6 +11,7 @@ prance serves as pointer walker. Its resolver is not used: it would inline schem
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
@@ -166,27 +167,56 @@ def bundle(entry: Document) -> Generator[str, Document | None, Description]:
     """
     root: dict[str, Any] = dict(entry.root)
     mounted: dict[str, Any] = {}
-    waiting: list[tuple[Any, str, str]] = [(root, entry.uri, "")]
-    places: dict[str, str | None] = {entry.uri: ""}
+    waiting: list[tuple[Any, str, str]] = [] if _is_local(entry) else [(root, entry.uri, "")]
+    places: dict[str, str | None] = {entry.uri: "", **_identified(entry, "")}
     while waiting:
         tree, base, place = waiting.pop()
         for holder, at in _references(tree, place):
-            reference = holder["$ref"]
-            uri, fragment = urldefrag(reference)
+            uri, fragment = urldefrag(holder["$ref"])
             target = _resolve_uri(base, uri, pointer=at) if uri else base
             if target not in places:
                 document = yield target
-                places[target] = None if document is None else pointers.join("", MOUNT, target)
-                if document is not None:
+                mount = None if document is None else pointers.join("", MOUNT, target)
+                places[target] = mount
+                if document is not None and mount is not None:
                     mounted[target] = document.root
-                    waiting.append((document.root, target, places[target] or ""))
+                    places.update(_identified(document, mount, uri=target))
+                    waiting.append((document.root, target, mount))
+            anchored = places.get(f"{target}#{fragment}")
             mount = places[target]
-            if mount is not None and (mount or uri):
+            if anchored is not None:
+                holder["$ref"] = "#" + _quoted(anchored)
+            elif mount is not None and (mount or uri):
                 holder["$ref"] = "#" + _quoted(mount) + _fragment_path(fragment)
     if mounted:
         root[MOUNT] = {**root.get(MOUNT, {}), **dict(sorted(mounted.items()))}
     missing = tuple(sorted(uri for uri, place in places.items() if place is None))
     return Description(root, root, uri=entry.uri, missing=missing)
+
+
+_IDENTIFIERS: Final = ("$id", "$anchor", "$dynamicAnchor")
+
+
+def _identified(document: Document, place: str, *, uri: str | None = None) -> dict[str, str]:
+    """Find the schemas that name themselves (JSON Schema 2020-12 core, section 8.2): URI or URI#anchor -> pointer.
+
+    `$dynamicRef` is read as `$ref` to the one `$dynamicAnchor` of that name, which is what it means unless a schema
+    of another resource overrides it.
+    """
+    base = document.uri if uri is None else uri
+    found: dict[str, str] = {}
+    if not any(identifier in document.text for identifier in _IDENTIFIERS):
+        return found
+    for schema, at in _objects(document.root, place):
+        identifier = schema.get("$id")
+        if isinstance(identifier, str):
+            found.setdefault(urljoin(base, identifier).rstrip("#"), at)
+        for keyword in ("$anchor", "$dynamicAnchor"):
+            if isinstance(schema.get(keyword), str):
+                found.setdefault(f"{base}#{schema[keyword]}", at)
+        if isinstance(schema.get("$dynamicRef"), str):
+            schema.setdefault("$ref", schema["$dynamicRef"])
+    return found
 
 
 def _fragment_path(fragment: str) -> str:
@@ -225,8 +255,29 @@ def _climbs(base: str, uri: str) -> bool:
     return False
 
 
+_REFERENCE: Final = re.compile(r"\$ref")
+_LOCAL_REFERENCE: Final = re.compile(r"""\$ref["']?\s*:\s*["']?#["'/\s]""")
+_ESCAPED: Final = re.compile(r"\$\\|\\u0024|\\x24", re.IGNORECASE)
+
+
+def _is_local(document: Document) -> bool:
+    """Tell by the text alone that every `$ref` is a pointer into the document itself, so that none needs rewriting.
+
+    This spares a walk over all values of most descriptions; where it is not certain, they are walked.
+    """
+    text = document.text
+    if any(identifier in text for identifier in (*_IDENTIFIERS, "$dynamicRef")) or _ESCAPED.search(text):
+        return False
+    return len(_REFERENCE.findall(text)) == len(_LOCAL_REFERENCE.findall(text))
+
+
 def _references(tree: Any, place: str) -> Iterator[tuple[dict[str, Any], str]]:
     """List every object of `tree` that is a reference, with its pointer; what is data, not schema, is left alone."""
+    return ((node, at) for node, at in _objects(tree, place) if isinstance(node.get("$ref"), str))
+
+
+def _objects(tree: Any, place: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """List every object of `tree` that may be part of the description, with its pointer."""
     seen: set[int] = set()
     stack: list[tuple[Any, str, bool]] = [(tree, place, False)]
     while stack:
@@ -241,8 +292,7 @@ def _references(tree: Any, place: str) -> Iterator[tuple[dict[str, Any], str]]:
                 if isinstance(child, (dict, list))
             )
             continue
-        if isinstance(node.get("$ref"), str):
-            yield node, pointer
+        yield node, pointer
         for key, child in node.items():
             if isinstance(child, (dict, list)) and (named or (key not in _DATA and not key.startswith("x-"))):
                 stack.append((child, f"{pointer}/{pointers.escape(key)}", not named and key in _NAMED))
