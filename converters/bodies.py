@@ -58,9 +58,22 @@ def is_file(schema: Schema, description: Description) -> bool:
     return is_text and ("contentEncoding" in value or "contentMediaType" in value)
 
 
+def holds_files(schema: Schema, description: Description) -> bool:
+    """Tell whether a property of a body is a file, or an array of files (OAS 3.1 section 4.8.14.4)."""
+    if is_file(schema, description):
+        return True
+    try:
+        value, pointer = description.resolve_schema(schema)
+    except UnresolvedReferenceError:
+        return False
+    if not isinstance(value, dict) or "items" not in value:
+        return False
+    return is_file(Schema(value["items"], pointers.join(pointer, "items")), description)
+
+
 def _has_file(candidate: MediaType, description: Description) -> bool:
     flat = plain_object(candidate.schema, description) if candidate.schema else None
-    return flat is not None and any(is_file(each, description) for each in flat.properties.values())
+    return flat is not None and any(holds_files(each, description) for each in flat.properties.values())
 
 
 def _flatten(schema: Schema, description: Description, seen: frozenset[str]) -> PlainObject | None:

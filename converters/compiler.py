@@ -9,10 +9,10 @@ from those it was given.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import documents, extensions, naming, normalization, operations, references, schemas, texts
+from converters import documents, extensions, json_schema, naming, normalization, operations, references, texts
 from converters import overlays as overlaying
 from converters.diagnostics import Diagnostic, DiagnosticLog, Severity
 from converters.errors import DescriptionError
@@ -169,10 +169,17 @@ def _check_paths(description: Description) -> None:
 
 
 def _self_contained(tools: tuple[ToolDefinition, ...], log: DiagnosticLog) -> tuple[ToolDefinition, ...]:
-    """Leave out a tool whose input schema no validator takes: one bad schema costs exactly its own operation."""
+    """Leave out a tool whose input schema no validator takes, and an output schema that none takes.
+
+    One bad schema costs exactly its own operation, or less.
+    """
     kept = []
-    for tool in tools:
-        problem = schemas.check(tool.input_schema)
+    for each in tools:
+        tool = each
+        if tool.output_schema is not None and (problem := json_schema.check(tool.output_schema)):
+            log.report("output_schema_dropped", tool.pointer, f"The output schema cannot be used: {problem[:200]}")
+            tool = replace(tool, output_schema=None)
+        problem = json_schema.check(tool.input_schema)
         if problem is None:
             kept.append(tool)
         else:

@@ -24,7 +24,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from converters.schemas import reachable
+from converters.json_schema import reachable
 
 if TYPE_CHECKING:
     from converters.diagnostics import DiagnosticLog

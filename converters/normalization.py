@@ -165,12 +165,10 @@ class _Swagger:
             for key, value in operation.items()
             if key not in {"parameters", "consumes", "produces", "responses", "schemes"}
         }
-        parameters = self._parameters(operation.get("parameters"), pointers.join(here, "parameters"))
-        named = [(value.get("name"), value.get("in")) for value, _ in parameters]
-        has_body = any(value.get("in") == "body" for value, _ in parameters)
-        for value, pointer in self._parameters(shared, shared_at):
-            if (value.get("name"), value.get("in")) not in named and not (has_body and value.get("in") == "body"):
-                parameters.append((value, pointer))
+        parameters = _inherited(
+            self._parameters(shared, shared_at),
+            self._parameters(operation.get("parameters"), pointers.join(here, "parameters")),
+        )
         self._split_parameters(parameters, converted, at, self._media_types(operation, "consumes"))
         if isinstance(operation.get("responses"), dict):
             produces = self._media_types(operation, "produces") or ["application/json"]
@@ -236,7 +234,7 @@ class _Swagger:
 
     def _form(self, form: list[tuple[dict[str, Any], str]], at: str, consumes: list[str]) -> dict[str, Any]:
         """Make one object body of the form parameters (section "Parameter Object", `in: formData`)."""
-        has_file = any(value.get("type") == "file" for value, _ in form)
+        has_file = any(value.get("type") == "file" or _is_file_list(value) for value, _ in form)
         declared = [name for name in _FORM_MEDIA_TYPES if name in consumes]
         media_type = _MULTIPART if has_file else declared[-1] if declared else _URLENCODED
         body = pointers.join(at, "content", media_type)
@@ -246,7 +244,7 @@ class _Swagger:
             name = str(value.get("name", ""))
             properties[name] = _item_schema(value)
             self._origins[pointers.join(body, "schema", "properties", name)] = origin
-            if value.get("type") == "array":
+            if value.get("type") == "array" and not _is_file_list(value):
                 style, explode = _COLLECTION_FORMATS.get(str(value.get("collectionFormat")), ("form", False))
                 encoding[name] = {"style": style, "explode": explode}
         self._origins[at] = form[0][1]
@@ -270,6 +268,28 @@ class _Swagger:
         for media_type in produces:
             self._origins[pointers.join(at, "content", media_type)] = origin
         return {"description": value.get("description", ""), "content": {name: {"schema": schema} for name in produces}}
+
+
+def _inherited(
+    shared: list[tuple[dict[str, Any], str]], own: list[tuple[dict[str, Any], str]]
+) -> list[tuple[dict[str, Any], str]]:
+    """Merge an operation's parameters over the path item's, which come first, as `converters.operations` does it."""
+    merged: list[tuple[dict[str, Any], str]] = []
+    has_body = any(value.get("in") == "body" for value, _ in own)
+    for value, pointer in shared:
+        overriding = [each for each in own if _key(each[0]) == _key(value)]
+        merged += overriding or ([] if has_body and value.get("in") == "body" else [(value, pointer)])
+    return merged + [each for each in own if each not in merged]
+
+
+def _key(parameter: dict[str, Any]) -> tuple[Any, Any]:
+    return parameter.get("name"), parameter.get("in")
+
+
+def _is_file_list(value: dict[str, Any]) -> bool:
+    """Tell whether a form parameter is an array of files: not in the specification, but AutoRest describes uploads so."""
+    items = value.get("items")
+    return value.get("type") == "array" and isinstance(items, dict) and items.get("type") == "file"
 
 
 def _parameter(value: dict[str, Any]) -> dict[str, Any]:

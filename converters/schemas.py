@@ -12,12 +12,9 @@ import hashlib
 import json
 import math
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-import jsonschema_rs
-
-from converters import pointers, texts
+from converters import discriminators, json_schema, pointers, texts
 from converters.oas import Schema
 from converters.references import UnresolvedReferenceError
 
@@ -178,12 +175,21 @@ class SchemaCompiler:
         _complete_array(translated)
         if self._direction == "input":
             _complete_bounds(translated, value)
+            if isinstance(value.get("discriminator"), (dict, str)):
+                self._discriminate(translated, value, pointer)
         elif isinstance(value.get("enum"), list):
             self._mention_values(translated, value["enum"], pointer)
         self._complete_object(translated, value, pointer)
         if value.get("nullable") is True or value.get("x-nullable") is True:
             return _nullable(translated)
         return translated
+
+    def _discriminate(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> None:
+        if "oneOf" in translated or "anyOf" in translated:
+            discriminators.tell_apart(translated, Schema(value, pointer), self._description)
+        else:
+            at = pointers.join(pointer, "discriminator")
+            self._log.report("schema_discriminator_dropped", at, "JSON Schema has no discriminator.")
 
     def _mention_values(self, translated: dict[str, Any], values: list[Any], pointer: str) -> None:
         """Say in words which values an output may have: an enum there would judge."""
@@ -250,7 +256,7 @@ class SchemaCompiler:
             into[keyword] = int(number)
 
     def _pattern(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
-        if isinstance(argument, str) and is_pattern(argument):
+        if isinstance(argument, str) and json_schema.is_pattern(argument):
             into[keyword] = argument
         else:
             self._log.report(
@@ -340,7 +346,7 @@ class SchemaCompiler:
         }
 
     def _usable_pattern(self, pattern: str, pointer: str) -> bool:
-        usable = is_pattern(pattern)
+        usable = json_schema.is_pattern(pattern)
         if not usable:
             self._log.report("schema_pattern_dropped", pointer, f"The pattern {pattern[:80]!r} is not valid.")
         return usable
@@ -356,11 +362,6 @@ class SchemaCompiler:
         values = examples if keyword == "examples" and isinstance(examples, list) else [argument]
         if values and len(str(values[0])) <= _EXAMPLE_BUDGET:
             into.setdefault("examples", values[:1])
-
-    def _discriminator(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
-        self._log.report(
-            "schema_discriminator_dropped", pointers.join(pointer, keyword), "JSON Schema has no discriminator."
-        )
 
     def _unsupported(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
         self._log.report(
@@ -403,7 +404,6 @@ class SchemaCompiler:
         "enum": _enum,
         "required": _required,
         "dependentRequired": _dependencies,
-        "discriminator": _discriminator,
     }  # fmt: skip
     """How each keyword is translated; what is not listed (`xml`, `externalDocs`, `x-`) is no JSON Schema keyword."""
 
@@ -508,41 +508,3 @@ def _as_number(value: Any) -> int | float | None:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-
-
-@lru_cache(maxsize=4096)
-def is_pattern(pattern: str) -> bool:
-    """Tell whether the validator accepts a pattern (ECMA-262, as JSON Schema 2020-12 section 6.3.3 recommends)."""
-    try:
-        jsonschema_rs.Draft202012Validator({"pattern": pattern}, offline=True)
-    except (jsonschema_rs.ValidationError, ValueError):
-        return False
-    return True
-
-
-def check(schema: Mapping[str, Any]) -> str | None:
-    """Say why `schema` is not a self-contained JSON Schema 2020-12; None if it is."""
-    try:
-        jsonschema_rs.Draft202012Validator(dict(schema), offline=True)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        return str(error).splitlines()[0]
-    return None
-
-
-def reachable(schema: Mapping[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Keep the definitions that `schema` refers to, directly or through others, sorted by name."""
-    kept: dict[str, Any] = {}
-    waiting: list[Any] = [schema]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            reference = node.get("$ref")
-            if isinstance(reference, str):
-                name = reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
-                if name in definitions and name not in kept:
-                    kept[name] = definitions[name]
-                    waiting.append(definitions[name])
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
-    return dict(sorted(kept.items()))

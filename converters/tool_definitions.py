@@ -34,7 +34,10 @@ class ParameterBinding:
 
 @dataclass(frozen=True, slots=True)
 class PropertyBinding:
-    """Which argument fills which property of a flattened body; `is_file` makes it a file part or raw bytes."""
+    """Which argument fills which property of a flattened body.
+
+    `is_file` makes it a file part or raw bytes, and an array of files a part per file.
+    """
 
     argument: str
     name: str

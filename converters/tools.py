@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import bodies, extensions, media_types, naming, schemas, texts
+from converters import bodies, extensions, json_schema, media_types, naming, schemas, texts
 from converters.oas import Schema
 from converters.tool_definitions import BodyBinding, ParameterBinding, PropertyBinding, ToolDefinition
 
@@ -187,7 +187,7 @@ class ToolCompiler:
     def _annotated(self, translated: schemas.JsonSchema, argument: _Argument) -> schemas.JsonSchema:
         """Add what the parameter, and not its schema, says; a file gets a note on how to write it."""
         note = self._visible(argument.note, argument.pointer)
-        if bodies.is_file(argument.schema, self._description):
+        if bodies.holds_files(argument.schema, self._description):
             own = translated.get("description", "") if isinstance(translated, dict) else ""
             note = f"{note or own} {_FILE_NOTE}".strip()
         extra: dict[str, Any] = {"description": note} if note else {}
@@ -224,7 +224,7 @@ class ToolCompiler:
             )
         if definitions:
             schema["$defs"] = (
-                schemas.reachable(schema, dict(sorted(definitions.items())))
+                json_schema.reachable(schema, dict(sorted(definitions.items())))
                 if cut
                 else dict(sorted(definitions.items()))
             )
@@ -257,7 +257,7 @@ class ToolCompiler:
         root = self._object_root(translated)
         if root is None:
             return None
-        definitions = schemas.reachable(root, self._output.closure(used))
+        definitions = json_schema.reachable(root, self._output.closure(used))
         return {**root, **({"$defs": definitions} if definitions else {})}
 
     def _object_root(self, translated: dict[str, Any]) -> dict[str, Any] | None:
@@ -306,7 +306,7 @@ class ToolCompiler:
             PropertyBinding(
                 argument=argument,
                 name=wire,
-                is_file=kind != "json" and bodies.is_file(schema, self._description),
+                is_file=kind != "json" and bodies.holds_files(schema, self._description),
                 encoding=media_type.encoding.get(wire),
                 pointer=schema.pointer,
             )

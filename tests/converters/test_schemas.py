@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from converters import schemas
+from converters import json_schema
 from converters.diagnostics import DiagnosticLog
 from converters.oas import Schema
 from converters.references import Description
@@ -455,10 +455,10 @@ def test_a_large_example_is_left_out() -> None:
 
 
 def test_check_says_why_a_schema_cannot_be_used() -> None:
-    assert schemas.check({"type": "object"}) is None
-    assert schemas.check({"type": "thing"})
-    assert schemas.check({"$ref": "http://canary.example/x"})
-    assert schemas.check({"$ref": "#/$defs/none"})
+    assert json_schema.check({"type": "object"}) is None
+    assert json_schema.check({"type": "thing"})
+    assert json_schema.check({"$ref": "http://canary.example/x"})
+    assert json_schema.check({"$ref": "#/$defs/none"})
 
 
 # --- through a whole tool
