@@ -287,7 +287,7 @@ def _key(parameter: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _is_file_list(value: dict[str, Any]) -> bool:
-    """Tell whether a form parameter is an array of files: not in the specification, but AutoRest describes uploads so."""
+    """Tell whether a form parameter is an array of files; no specification has it, AutoRest does."""
     items = value.get("items")
     return value.get("type") == "array" and isinstance(items, dict) and items.get("type") == "file"
 

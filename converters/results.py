@@ -103,7 +103,7 @@ def _shaped(response: ApiResponse, output: OutputChecker | None) -> ToolResult:
 def _json_result(text: str, output: OutputChecker | None) -> ToolResult:
     """Give JSON as text and, where it is an object, as structured content; JSON that is not strict is repaired."""
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = _STRICT.decode(text)
         if _ESCAPED_SURROGATE.search(text) and _SURROGATE.search(_compact(value)):
             text = _SURROGATE.sub("\ufffd", _compact(value))
     except _NotStrictError:
@@ -133,6 +133,10 @@ def _finite(literal: str) -> float:
 def _finite_or_none(literal: str) -> float | None:
     value = float(literal)
     return value if math.isfinite(value) else None
+
+
+# Made once: `json.loads` with hooks makes a decoder for every answer.
+_STRICT: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def _compact(value: Any) -> str:

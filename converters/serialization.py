@@ -29,13 +29,19 @@ def scalar(value: Any) -> str:
     """Write one value as text: texts as they are, numbers and booleans as JSON, anything nested as JSON text."""
     if isinstance(value, str):
         return value
+    if type(value) is int:
+        return str(value)
     return "" if value is None else to_json(value)
+
+
+# Made once: `json.dumps` with options makes an encoder for every value.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def to_json(value: Any) -> str:
     """Write JSON (RFC 8259), compact, with every digit of a `Decimal`."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(value)
     except TypeError:
         return _exact_json(value)
 

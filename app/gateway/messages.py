@@ -79,7 +79,7 @@ def _parse(raw: bytes) -> Any:
     try:
         # Decoded here: `json` would also take UTF-16, a byte order mark and halves of surrogate pairs.
         text = raw.decode()
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact)
+        return _DECODER.decode(text)
     except (ValueError, ArithmeticError, RecursionError):
         raise MessageError(PARSE_ERROR, "The body is not JSON.") from None
 
@@ -108,6 +108,10 @@ def _exact(literal: str) -> float | Decimal:
     """Read a number so that it is written again with the same value: a float where that is exact."""
     value = float(literal)
     return value if repr(value) == literal else Decimal(literal)
+
+
+# Made once: `json.loads` with hooks makes a decoder for every message.
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact)
 
 
 def result_bytes(request_id: RequestId | None, result: bytes) -> bytes:

