@@ -79,7 +79,7 @@ class McpEndpoint:
             await _respond(send, status, answer)
 
     def _find(self, path: str) -> ServerSnapshot:
-        parts = path.split("/")
+        parts = path.removesuffix("/").split("/")
         snapshot = self._catalog.find(parts[2], parts[3]) if len(parts) == 4 else None  # noqa: PLR2004 - /mcp/{ns}/{server}
         if snapshot is None:
             raise HttpError(404, "There is no MCP server at this URL.")

@@ -49,6 +49,10 @@ async def test_a_url_without_a_server_is_404(path: str) -> None:
     assert (given.status, given.header("content-type")) == (404, "application/problem+json")
 
 
+async def test_a_slash_at_the_end_of_the_url_is_forgiven() -> None:
+    assert (await post(endpoint(), PING, path=f"{PATH}/")).status == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "HEAD", "OPTIONS", "PATCH"])
 async def test_only_post_is_allowed(method: str) -> None:
     given = await answer(endpoint(), method=method, path=PATH, headers=headers())
