@@ -131,7 +131,7 @@ def print_side_by_side(corpus: Path, python: str) -> None:
 
 def _cells(row: dict[str, Any]) -> str:
     if "refused" in row:
-        return f"{row['refused'].replace('|', '/')} | | "
+        return f"{row['refused'].replace('|', '/')} | |"
     return f"{row['tools']} | {row['seconds']:.2f} | {row['list_bytes']:,}"
 
 

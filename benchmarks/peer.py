@@ -37,7 +37,8 @@ def main() -> None:
     try:
         found = asyncio.run(measure(json.load(sys.stdin)))
     except Exception as error:  # noqa: BLE001 - whatever ends the import is the result
-        found = {"refused": f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"}
+        said = " ".join(str(error).split()).partition(" [")[0].rstrip(":")
+        found = {"refused": f"{type(error).__name__}: {said[:80]}"}
     print(json.dumps(found))
 
 

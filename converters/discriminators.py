@@ -38,13 +38,14 @@ def tell_apart(translated: dict[str, Any], source: Schema, description: Descript
 
 
 def _target(branch: Any, at: str, description: Description) -> Schema | None:
-    """Give the component that an alternative refers to; None for one that is written out or leads nowhere."""
+    """Give the component that an alternative refers to; None for one that is written out, or is no component."""
     if not isinstance(branch, dict) or not isinstance(branch.get("$ref"), str):
         return None
     try:
-        return Schema(*description.lookup(branch["$ref"], at))
+        value, pointer = description.lookup(branch["$ref"], at)
     except UnresolvedReferenceError:
         return None
+    return Schema(value, pointer) if pointer else None
 
 
 def _mapping(mapping: Any, pointer: str, description: Description) -> dict[str, list[str]]:

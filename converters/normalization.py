@@ -193,10 +193,12 @@ class _Swagger:
             except UnresolvedReferenceError as error:
                 self._log.report(error.code, pointer, error.message)
                 continue
-            if isinstance(value, dict):
-                found.append((value, origin))
-            else:
+            if not isinstance(value, dict):
                 self._log.report("parameter_invalid", pointer, "The parameter is not an object.")
+            elif value.get("in") == "formData" and not (isinstance(value.get("name"), str) and value["name"]):
+                self._log.report("parameter_invalid", pointer, "The form parameter lacks a name.")
+            else:
+                found.append((value, origin))
         return found
 
     def _split_parameters(
@@ -241,7 +243,7 @@ class _Swagger:
         properties: dict[str, Any] = {}
         encoding: dict[str, Any] = {}
         for value, origin in form:
-            name = str(value.get("name", ""))
+            name = value["name"]
             properties[name] = _item_schema(value)
             self._origins[pointers.join(body, "schema", "properties", name)] = origin
             if value.get("type") == "array" and not _is_file_list(value):
@@ -250,7 +252,7 @@ class _Swagger:
         self._origins[at] = form[0][1]
         # The schema itself stands nowhere in the document; only its properties do.
         self._origins[pointers.join(body, "schema")] = pointers.join(body, "schema")
-        required = [str(value.get("name", "")) for value, _ in form if value.get("required") is True]
+        required = [value["name"] for value, _ in form if value.get("required") is True]
         schema = {"type": "object", "properties": properties, **({"required": required} if required else {})}
         return {"required": bool(required), "content": {media_type: {"schema": schema, "encoding": encoding}}}
 

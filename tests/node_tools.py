@@ -1,4 +1,4 @@
-"""Programs written for Node, installed as `tests/node` locks them, into pytest's cache, on the Node that a wheel brings."""
+"""Programs written for Node: they run on the Node of a wheel, and are installed once, as `tests/node` locks them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class NodeTools:
 
 
 def installed(cache: pytest.Cache) -> NodeTools:
-    """Install the packages unless exactly this lock is installed already; a second run waits for the first.
+    """Install into pytest's cache unless exactly this lock is installed already; a second run waits for the first.
 
     Skips the test where npm's registry cannot be reached.
     """

@@ -139,3 +139,24 @@ def test_a_form_with_a_file_is_sent_as_multipart(content: dict[str, Any], chosen
     )
 
     assert bodies.choose(RequestBody(True, media_types, ""), Description({}, {})).name == chosen  # noqa: FBT003 - as declared
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "string", "format": "binary"}, True),
+        ({"type": "array", "items": {"type": "string", "format": "binary"}}, True),
+        ({"type": "array", "items": {"$ref": "#/components/schemas/File"}}, True),
+        ({"$ref": "#/components/schemas/Files"}, True),
+        ({"type": "array", "items": {"type": "string"}}, False),
+        ({"type": "array"}, False),
+        ({"$ref": "#/nowhere"}, False),
+        (True, False),
+    ],
+)
+def test_a_property_holds_files_itself_or_in_an_array(schema: Any, expected: bool) -> None:
+    file = {"type": "string", "format": "binary"}
+    files = {"type": "array", "items": {"$ref": "#/components/schemas/File"}}
+    root = {"components": {"schemas": {"File": file, "Files": files}}}
+
+    assert bodies.holds_files(Schema(schema, "/s"), Description(root, root)) is expected

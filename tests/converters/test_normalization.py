@@ -235,6 +235,17 @@ def test_shared_parameters_are_merged_and_an_operation_may_override_them() -> No
 # --- bodies
 
 
+def test_shared_parameters_come_first_as_in_openapi_3() -> None:
+    shared, own, other = ({"name": name, "in": "query", "type": "string"} for name in ("shared", "own", "other"))
+    overriding = {**other, "type": "integer"}
+    item = {"parameters": [shared, other], "get": {"parameters": [own, overriding], "responses": OK}}
+
+    (tool,) = compiled(swagger({"/x": item})).tools
+
+    assert [each.name for each in tool.parameters] == ["shared", "other", "own"]
+    assert properties(tool)["other"] == {"type": "integer"}
+
+
 def test_a_body_parameter_becomes_the_request_body_in_each_media_type_it_may_be_sent_as() -> None:
     body = {"name": "body", "in": "body", "required": True, "description": "A pet.", "schema": {"type": "object"}}
     content = {"schema": {"type": "object"}}
@@ -315,6 +326,27 @@ def test_a_form_is_an_object_of_its_parameters() -> None:
             }
         },
     }
+
+
+def test_an_array_of_files_is_uploaded_as_a_part_per_file() -> None:
+    form = [{"name": "f", "in": "formData", "type": "array", "items": {"type": "file"}}]
+    (tool,) = compiled(swagger({"/x": {"post": {"parameters": form, "responses": OK}}})).tools
+
+    body = planned(tool, f=["data:text/plain;base64,b25l", "data:text/plain;base64,dHdv"]).body
+
+    assert body is not None
+    assert body.count(b'Content-Disposition: form-data; name="f"; filename="f"\r\nContent-Type: text/plain') == 2
+    assert [content in body for content in (b"\r\n\r\none\r\n", b"\r\n\r\ntwo\r\n")] == [True, True]
+
+
+@pytest.mark.parametrize("name", [{}, {"name": ""}, {"name": 7}])
+def test_a_form_parameter_without_a_name_is_told_and_left_out(name: dict[str, Any]) -> None:
+    form = [{"in": "formData", "type": "string", **name}, {"name": "a", "in": "formData", "type": "string"}]
+
+    compilation = compiled(swagger({"/x": {"post": {"parameters": form, "responses": OK}}}))
+
+    assert reported(compilation) == [("parameter_invalid", "/paths/~1x/post/parameters/0")]
+    assert list(properties(compilation.tools[0])) == ["a"]
 
 
 def test_a_file_is_uploaded_as_a_part_with_its_name() -> None:

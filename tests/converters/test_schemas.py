@@ -446,6 +446,12 @@ def test_what_cannot_be_kept_is_told(keyword: str, code: str) -> None:
     assert translate({keyword: {"propertyName": "a"}})[2] == [(code, f"/s/{keyword}")]
 
 
+def test_an_alternative_that_is_no_component_has_no_name_to_be_chosen_by() -> None:
+    alternatives = [{"$ref": "#"}, {"type": "string"}]
+    found = translate({"oneOf": alternatives, "discriminator": {"propertyName": "kind"}})[0]["oneOf"]
+    assert [sorted(each) for each in found] == [["$ref"], ["type"]]
+
+
 def test_values_that_repeat_in_an_enum_are_listed_once() -> None:
     assert translate({"enum": ["a", "b", "a", 1, 1.0, True, None, None]}, version="3.1")[0]["enum"][:2] == ["a", "b"]
 
