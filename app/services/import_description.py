@@ -28,6 +28,8 @@ _FACTS: Final = ("title", "version", "openapi", "instructions", "security_scheme
 _MAX_DOCUMENTS: Final = 5_000
 _MAX_SIZE: Final = 20 * 1024 * 1024
 _FETCHES_AT_ONCE: Final = 8
+_MAX_ROUNDS: Final = 20
+_MAX_SECONDS: Final = 120
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -135,48 +137,58 @@ class ImportDescription:
         return _Loaded(content, document, url, entry, found, source.overlays)
 
     async def _compile(self, loaded: _Loaded, name: str | None) -> dict[str, Any]:
-        """Compile; for a description from a URL, fetch what it refers to on its own origin, as far as it goes."""
+        """Compile; for a description from a URL, fetch what it refers to on its own origin, within bounds."""
         tried: set[str] = set()
-        while True:
-            job = Job(
-                loaded.document,
-                uri=loaded.uri,
-                server_name=name or "",
-                further=loaded.further,
-                overlays=loaded.overlays,
-            )
-            compilation = await self._compiler.compile(job)
-            wanted = [uri for uri in compilation["missing"] if uri not in tried and is_same_origin(uri, loaded.url)]
-            if not wanted:
-                return compilation
-            tried.update(wanted)
-            if len(tried) > _MAX_DOCUMENTS:
-                raise DescriptionError(
-                    "spec_too_large",
-                    f"The description consists of more than {_MAX_DOCUMENTS} documents.",
-                    remedy="Upload it as a zip.",
-                )
-            loaded.further.update(await self._fetch_all(wanted))
-            if sum(map(len, loaded.further.values())) > _MAX_SIZE:
-                raise DescriptionError(
-                    "spec_too_large",
-                    f"The documents are larger than {_MAX_SIZE:,} bytes.",
-                    remedy="Split the description.",
-                )
+        try:
+            async with asyncio.timeout(_MAX_SECONDS):
+                for _ in range(_MAX_ROUNDS):
+                    compilation = await self._compile_once(loaded, name)
+                    missing = [uri for uri in compilation["missing"] if is_same_origin(uri, loaded.url)]
+                    wanted = [uri for uri in missing if uri not in tried]
+                    if not wanted:
+                        return compilation
+                    tried.update(wanted)
+                    if len(tried) > _MAX_DOCUMENTS:
+                        raise _too_large(f"The description consists of more than {_MAX_DOCUMENTS:,} documents.")
+                    await self._fetch_all(wanted, into=loaded.further)
+        except TimeoutError:
+            raise _too_large(f"Importing the description took longer than {_MAX_SECONDS} seconds.") from None
+        raise _too_large(f"The description's documents refer to each other more than {_MAX_ROUNDS} levels deep.")
 
-    async def _fetch_all(self, uris: list[str]) -> dict[str, bytes]:
+    async def _compile_once(self, loaded: _Loaded, name: str | None) -> dict[str, Any]:
+        job = Job(
+            loaded.document,
+            uri=loaded.uri,
+            server_name=name or "",
+            further=loaded.further,
+            overlays=loaded.overlays,
+        )
+        return await self._compiler.compile(job)
+
+    async def _fetch_all(self, uris: list[str], *, into: dict[str, bytes]) -> None:
         """Fetch documents, a few at a time; one that cannot be had is a diagnostic where it is referred to."""
         free = asyncio.Semaphore(_FETCHES_AT_ONCE)
+        size = sum(map(len, into.values()))
 
-        async def fetch(uri: str) -> tuple[str, bytes | None]:
+        async def fetch(uri: str) -> None:
+            nonlocal size
             async with free:
+                if size > _MAX_SIZE:
+                    return
                 try:
-                    return uri, (await self._fetcher.fetch(uri))[0]
+                    content, _ = await self._fetcher.fetch(uri)
                 except UpstreamError:
-                    return uri, None
+                    return
+                size += len(content)
+                into[uri] = content
 
-        found = await asyncio.gather(*(fetch(uri) for uri in uris))
-        return {uri: content for uri, content in found if content is not None}
+        await asyncio.gather(*(fetch(uri) for uri in uris))
+        if size > _MAX_SIZE:
+            raise _too_large(f"The documents are larger than {_MAX_SIZE:,} bytes.")
+
+
+def _too_large(message: str) -> DescriptionError:
+    return DescriptionError("spec_too_large", message, remedy="Upload the description as a zip, or split it.")
 
 
 def _check_name(name: str | None) -> None:
