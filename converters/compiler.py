@@ -12,7 +12,18 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import documents, extensions, json_schema, naming, normalization, operations, references, texts
+from converters import (
+    documents,
+    extensions,
+    input_schemas,
+    json_schema,
+    naming,
+    normalization,
+    operations,
+    output_schemas,
+    references,
+    texts,
+)
 from converters import overlays as overlaying
 from converters.diagnostics import Diagnostic, DiagnosticLog, Severity
 from converters.errors import DescriptionError
@@ -124,7 +135,7 @@ def _compile(
     names = naming.tool_names(found, budget)
     compiler = ToolCompiler(description, log)
     tools = tuple(compiler.define(operation, name) for operation, name in zip(found, names, strict=True))
-    tools = _self_contained(tools, log)
+    tools = output_schemas.within_list_budget(_self_contained(tools, log), log)
     _report_surroundings(description, tools, declared, log)
     # Pointers into the further documents of a split description have no line in the entry document.
     lines = entry.lines_of(each for each in log.pointers() if not each.startswith(f"/{references.MOUNT}/"))
@@ -179,7 +190,7 @@ def _self_contained(tools: tuple[ToolDefinition, ...], log: DiagnosticLog) -> tu
         if tool.output_schema is not None and (problem := json_schema.check(tool.output_schema)):
             log.report("output_schema_dropped", tool.pointer, f"The output schema cannot be used: {problem[:200]}")
             tool = replace(tool, output_schema=None)
-        problem = json_schema.check(tool.input_schema)
+        problem = json_schema.check(tool.input_schema) or input_schemas.too_large(tool.input_schema)
         if problem is None:
             kept.append(tool)
         else:

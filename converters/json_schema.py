@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def reachable(schema: Mapping[str, Any], definitions: dict[str, Any]) -> dict[st
         if isinstance(node, dict):
             reference = node.get("$ref")
             if isinstance(reference, str):
-                name = reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
+                name = definition_name(reference)
                 if name in definitions and name not in kept:
                     kept[name] = definitions[name]
                     waiting.append(definitions[name])
@@ -47,3 +48,13 @@ def reachable(schema: Mapping[str, Any], definitions: dict[str, Any]) -> dict[st
         elif isinstance(node, list):
             waiting.extend(node)
     return dict(sorted(kept.items()))
+
+
+def definition_name(reference: str) -> str:
+    """Give the name in `$defs` that a reference such as `#/$defs/Pet` names."""
+    return reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
+
+
+def size(schema: Any) -> int:
+    """Count the bytes of a schema, rendered without white space."""
+    return len(json.dumps(schema, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))

@@ -85,6 +85,10 @@ class SchemaCompiler:
                 waiting.extend(self._uses[name])
         return {name: self.definitions[name] for name in sorted(needed)}
 
+    def uses(self, name: str) -> frozenset[str]:
+        """Name the definitions that the definition `name` refers to directly."""
+        return frozenset(self._uses[name])
+
     def nearest_first(self, names: Iterable[str]) -> list[str]:
         """List the closure of `names` by distance from them, nearest first, names in order within a distance."""
         ordered: list[str] = []
@@ -231,7 +235,8 @@ class SchemaCompiler:
 
     def _text(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:
         if isinstance(argument, str) and argument.strip():
-            into[keyword] = texts.visible(argument, pointers.join(pointer, keyword), self._log)
+            read = texts.prose if keyword == "description" else texts.visible
+            into[keyword] = read(argument, pointers.join(pointer, keyword), self._log)
 
     def _true(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
         if argument is True:

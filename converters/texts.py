@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from converters.diagnostics import DiagnosticLog
 
+BUDGET: Final = 2_000
+"""Characters of one description."""
+
 # C0 and C1 controls except tab and newline, zero-width and invisible operators, bidirectional controls, tag characters.
 _HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
+# An inline link or image of CommonMark (sections 6.3 and 6.4): its text, and a destination without brackets and title.
+_LINK: Final = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)?(?:\s+\"[^\"]*\")?\)")
 # U+200C and U+200D shape letters in Persian, Indic scripts and emoji; they stay between two such characters.
 _JOINERS: Final = frozenset("\u200c\u200d")
 
@@ -35,6 +40,19 @@ def visible(text: str, pointer: str, log: DiagnosticLog) -> str:
         names = ", ".join(sorted({f"U+{ord(mark):04X}" for mark in found})[:8])
         log.report("hidden_text_removed", pointer, f"The text held {len(found)} invisible character(s): {names}.")
     return cleaned
+
+
+def prose(text: str, pointer: str, log: DiagnosticLog) -> str:
+    """Read a description (CommonMark): what is visible of it within the budget, links and images by their text.
+
+    A URL is where a person reads on; in a list of tools it is what a model reads first, and pays for.
+    """
+    text = visible(text, pointer, log)
+    if "](" in text:
+        text = _LINK.sub(lambda link: link[1] or link[0], text)
+    if len(text) > BUDGET:
+        log.report("text_truncated", pointer, f"The description has {len(text):,} characters and was shortened.")
+    return shortened(text, BUDGET)
 
 
 def _joins(match: re.Match[str]) -> bool:

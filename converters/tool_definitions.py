@@ -120,7 +120,7 @@ class ToolDefinition:
     def to_tool(self) -> dict[str, Any]:
         """Give the MCP Tool object (2025-11-25 section "Tools", Data Types), newest form."""
         tool: dict[str, Any] = {"name": self.name}
-        if self.title:
+        if self.title and self.title != self.description:
             tool["title"] = self.title
         tool["description"] = self.description
         tool["inputSchema"] = self.input_schema

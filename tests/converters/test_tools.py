@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters import ToolDefinition
-from converters.tools import DESCRIPTION_BUDGET, INPUT_SCHEMA_BUDGET, OUTPUT_SCHEMA_BUDGET
+from converters import ToolDefinition, input_schemas, output_schemas, texts
 from tests.converters.descriptions import (
     OK,
     body_tool,
@@ -226,7 +225,7 @@ def test_a_long_description_is_cut_and_told() -> None:
     compilation = compiled(description({"/x": {"get": operation}}))
 
     (tool,) = compilation.tools
-    assert len(tool.description) <= DESCRIPTION_BUDGET
+    assert len(tool.description) <= texts.BUDGET
     assert tool.description.endswith("A sentence.…")
     assert diagnostic(compilation, "text_truncated").pointer == "/paths/~1x/get"
 
@@ -339,7 +338,7 @@ def test_an_output_schema_behind_a_reference_has_an_object_root_and_its_definiti
 
 
 def test_an_output_schema_over_the_budget_is_not_listed_and_told() -> None:
-    wide = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(OUTPUT_SCHEMA_BUDGET // 20)}}
+    wide = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(output_schemas.BUDGET // 20)}}
     operation = {"responses": {"200": json_response(wide)}}
     compilation = compiled(description({"/x": {"get": operation}}))
 
@@ -347,7 +346,127 @@ def test_an_output_schema_over_the_budget_is_not_listed_and_told() -> None:
     assert [code for code, _ in reported(compilation)] == ["output_schema_dropped"]
 
 
+def test_an_output_schema_of_merged_objects_is_listed_as_an_object() -> None:
+    merged = {"allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {"b": {"type": "string"}}}]}
+    base = {"type": "object", "properties": {"a": {"type": "string"}}}
+    operation = {"responses": {"200": json_response(merged)}}
+    compilation = compiled(description({"/x": {"get": operation}}, components={"schemas": {"Base": base}}))
+
+    assert compilation.tools[0].output_schema == {
+        "type": "object",
+        "allOf": [{"$ref": "#/$defs/Base"}, {"properties": {"b": {"type": "string"}}}],
+        "$defs": {"Base": base},
+    }
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [
+        {"200": json_response({"type": "array", "items": {"type": "string"}})},
+        {"200": json_response({"type": "object"}), "202": json_response({"type": "object", "title": "Other"})},
+        {"200": json_response({"type": "object"}), "204": {"description": "Nothing."}},
+    ],
+)
+def test_answers_that_are_not_one_object_have_no_output_schema_which_is_told(responses: dict[str, Any]) -> None:
+    compilation = compiled(description({"/x": {"get": {"responses": responses}}}))
+
+    assert compilation.tools[0].output_schema is None
+    assert [code for code, _ in reported(compilation)] == ["output_schema_dropped"]
+
+
+def test_output_schemas_fit_into_a_list_together_the_smallest_first() -> None:
+    def answer(count: int) -> dict[str, Any]:
+        schema = {"type": "object", "properties": {f"property{n}": {"type": "string"} for n in range(count)}}
+        return {"get": {"responses": {"200": json_response(schema)}}}
+
+    many = {f"/large{n}": answer(100) for n in range(20)} | {f"/small{n}": answer(2) for n in range(20)}
+    compilation = compiled(description(many))
+    listed = [tool for tool in compilation.tools if tool.output_schema is not None]
+
+    assert {tool.path for tool in listed} == {path for path in many if path.startswith("/small")}
+    assert [code for code, _ in reported(compilation)] == ["output_schema_dropped"] * 20
+    few = compiled(description(dict(list(many.items())[15:25])))
+    assert all(tool.output_schema is not None for tool in few.tools)
+
+
 # --- budgets
+
+
+def test_links_are_read_by_their_text() -> None:
+    text = 'See [the guide](https://a.test/(x)?y#z "Title"), ![logo](l.png) and [](e), not f(x)[0](call or a](b).'
+    compilation = compiled(description({"/x": {"get": {"description": text, "responses": OK}}}))
+
+    assert compilation.tools[0].description == "See the guide, logo and [](e), not f(x)[0](call or a](b)."
+
+
+def test_a_definition_that_one_argument_uses_stands_in_its_place() -> None:
+    operation = {
+        "parameters": [
+            {"name": name, "in": "query", "schema": {"$ref": f"#/components/schemas/{schema}"}, **note}
+            for name, schema, note in (
+                ("once", "Once", {"description": "Mine."}),
+                ("a", "Twice", {}),
+                ("b", "Twice", {}),
+            )
+        ],
+        "responses": OK,
+    }
+    once = {"type": "string", "enum": ["x"], "description": "Its own."}
+    components = {"schemas": {"Once": once, "Twice": {"type": "integer"}}}
+    compilation = compiled(description({"/x": {"get": operation}}, components=components))
+
+    (tool,) = compilation.tools
+    twice = {"$ref": "#/$defs/Twice"}
+    assert properties(tool) == {"once": {**once, "description": "Mine."}, "a": twice, "b": twice}
+    assert tool.input_schema["$defs"] == {"Twice": {"type": "integer"}}
+
+
+def test_descriptions_of_arguments_share_a_budget_and_the_longest_give_way() -> None:
+    long = "A sentence that says much. " * 50
+    data = {"description": "x" * 1_300}
+    operation = {
+        "parameters": [
+            {**query("short"), "description": "Short."},
+            *({**query(f"long{n}", default=data), "description": long} for n in range(3)),
+        ],
+        "responses": OK,
+    }
+    compilation = compiled(description({"/x": {"get": operation}}))
+
+    (tool,) = compilation.tools
+    texts_ = [each["description"] for each in properties(tool).values()]
+    assert texts_[0] == "Short."
+    assert sum(map(len, texts_)) <= input_schemas.TEXT_BUDGET
+    assert all(each.endswith("says much.…") for each in texts_[1:])
+    assert properties(tool)["long0"]["default"] == data
+    assert [code for code, _ in reported(compilation)] == ["text_truncated"]
+
+
+def test_a_text_of_megabytes_is_cut_and_told() -> None:
+    operation = {"parameters": [{**query("q"), "description": "word " * 1_000_000}], "responses": OK}
+    compilation = compiled(description({"/x": {"get": operation}}))
+
+    assert len(properties(compilation.tools[0])["q"]["description"]) <= texts.BUDGET
+    assert [code for code, _ in reported(compilation)] == ["text_truncated"]
+
+
+def test_a_body_of_too_many_properties_is_one_argument() -> None:
+    wide = {"type": "object", "properties": {f"property{n}": {"type": "string"} for n in range(50_000)}}
+    operation = {"requestBody": {"content": {"application/json": {"schema": wide}}}, "responses": OK}
+    compilation = compiled(description({"/x": {"post": operation}}))
+
+    (tool,) = compilation.tools
+    assert list(properties(tool)) == ["body"]
+    assert len(json.dumps(tool.input_schema)) < input_schemas.BUDGET
+    assert [code for code, _ in reported(compilation)] == ["schema_over_budget"]
+
+
+def test_an_operation_of_too_many_parameters_is_left_out_and_told() -> None:
+    operation = {"parameters": [query(f"parameter{n}") for n in range(5_000)], "responses": OK}
+    compilation = compiled(description({"/x": {"get": operation}, "/y": {"get": {"responses": OK}}}))
+
+    assert [tool.path for tool in compilation.tools] == ["/y"]
+    assert diagnostic(compilation, "operation_schema_unusable").pointer == "/paths/~1x/get"
 
 
 def test_an_input_schema_never_exceeds_its_budget_by_definitions() -> None:
@@ -377,7 +496,7 @@ def test_an_input_schema_never_exceeds_its_budget_by_definitions() -> None:
 
     (tool,) = compilation.tools
     check_input_schema(tool.input_schema)
-    assert len(json.dumps(tool.input_schema)) < INPUT_SCHEMA_BUDGET * 1.2
+    assert len(json.dumps(tool.input_schema)) < input_schemas.BUDGET
     assert [code for code, _ in reported(compilation)] == ["schema_over_budget"]
 
 
@@ -426,16 +545,24 @@ def test_a_definition_goes_to_json_and_back() -> None:
 
 
 def test_the_mcp_tool_has_exactly_what_the_protocol_names() -> None:
-    tool = only_tool({"operationId": "getIt", "summary": "Get it.", "tags": ["things"]}, method="get")
+    operation = {"operationId": "getIt", "summary": "Get it.", "description": "All of it.", "tags": ["things"]}
+    tool = only_tool(operation, method="get")
 
     assert tool.to_tool() == {
         "name": "getIt",
         "title": "Get it.",
-        "description": "Get it.",
+        "description": "Get it.\n\nAll of it.",
         "inputSchema": {"type": "object", "properties": {}, "additionalProperties": False},
         "annotations": {"readOnlyHint": True},
         "_meta": {"causeway/tags": ["things"]},
     }
+
+
+def test_a_title_that_is_the_description_is_listed_once() -> None:
+    tool = only_tool({"summary": "Get it."}, method="get")
+
+    assert tool.title == "Get it."
+    assert "title" not in tool.to_tool()
 
 
 # --- stability

@@ -1,0 +1,205 @@
+"""Arguments -> the input schema of a tool: one flat object, self-contained, within budgets of bytes and of text."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from converters import bodies, json_schema, schemas, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from converters.diagnostics import DiagnosticLog
+    from converters.oas import Operation, Schema
+    from converters.references import Description
+
+BUDGET: Final = 64 * 1024
+"""Bytes of an input schema; deeper definitions are described as "anything" beyond it."""
+TEXT_BUDGET: Final = 2_500
+"""Characters of all descriptions in an input schema; the longest are shortened beyond it."""
+
+_FILE_NOTE: Final = "File content: base64, a data: URI, or plain text."
+# Keywords whose value is data, and keywords that hold schemas by names that are no keywords.
+_DATA: Final = frozenset({"default", "const", "enum", "examples"})
+_NAMED: Final = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument before it has its name: where its value goes, its schema, and whether it must be given."""
+
+    location: str
+    wire_name: str
+    schema: Schema
+    required: bool
+    pointer: str
+    note: str = ""
+    deprecated: bool = False
+
+
+class InputSchemas:
+    """Makes the input schemas of one description; referenced schemas are translated once for all of them."""
+
+    def __init__(self, description: Description, log: DiagnosticLog) -> None:
+        """Start with no schema translated."""
+        self._description = description
+        self._log = log
+        self._compiler = schemas.SchemaCompiler(description, "input", log)
+        self._sizes: dict[str, int] = {}
+
+    def is_hidden(self, schema: Schema) -> bool:
+        """Tell whether a property of a body is no argument, because it is `readOnly`."""
+        return self._compiler.is_hidden(schema)
+
+    def of(self, arguments: Sequence[Argument], names: Sequence[str], operation: Operation) -> dict[str, Any]:
+        """Give the input schema of a tool whose `arguments` are called `names`."""
+        properties: dict[str, Any] = {}
+        used: Counter[str] = Counter()
+        for each, name in zip(arguments, names, strict=True):
+            translated, direct = self._compiler.compile(each.schema)
+            used.update(direct)
+            properties[name] = self._annotated(translated, each)
+        self._inline(properties, used)
+        schema: dict[str, Any] = {"type": "object", "properties": properties}
+        required = [name for each, name in zip(arguments, names, strict=True) if each.required]
+        if required:
+            schema["required"] = required
+        schema["additionalProperties"] = False
+        return self._within_text_budget(self._with_definitions(schema, used, operation), operation)
+
+    def _annotated(self, translated: schemas.JsonSchema, argument: Argument) -> schemas.JsonSchema:
+        """Add what the parameter, and not its schema, says; a file gets a note on how to write it."""
+        note = texts.prose(argument.note, argument.pointer, self._log)
+        if bodies.holds_files(argument.schema, self._description):
+            own = translated.get("description", "") if isinstance(translated, dict) else ""
+            note = f"{note or own} {_FILE_NOTE}".strip()
+        extra: dict[str, Any] = {"description": note} if note else {}
+        if argument.deprecated:
+            extra["deprecated"] = True
+        if not extra:
+            return translated
+        if isinstance(translated, dict):
+            return {**translated, **extra}
+        return extra if translated else {"not": {}, **extra}
+
+    def _inline(self, properties: dict[str, Any], used: Counter[str]) -> None:
+        """Put a definition that one argument alone refers to in the argument's place, where it needs no other one."""
+        shared = {below for name in self._compiler.closure(used) for below in self._compiler.uses(name)}
+        for argument, schema in properties.items():
+            reference = schema.get("$ref") if isinstance(schema, dict) else None
+            if not isinstance(reference, str):
+                continue
+            name = json_schema.definition_name(reference)
+            definition = self._compiler.definitions[name]
+            if used[name] == 1 and name not in shared and not self._compiler.uses(name):
+                siblings = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
+                if isinstance(definition, dict) and not (siblings.keys() & definition.keys()) - _NOTES:
+                    properties[argument] = {**definition, **siblings}
+                    del used[name]
+
+    # --- budgets
+
+    def _with_definitions(self, schema: dict[str, Any], used: Counter[str], operation: Operation) -> dict[str, Any]:
+        """Add `$defs` within the budget; definitions furthest from the arguments give way first."""
+        cut = _cut_arguments(schema, BUDGET)
+        budget = BUDGET - json_schema.size(schema)
+        definitions: dict[str, Any] = {}
+        for name in self._compiler.nearest_first(used):
+            size = self._definition_size(name)
+            if size > budget:
+                definitions[name] = _anything(name)
+                cut += 1
+            else:
+                definitions[name] = self._compiler.definitions[name]
+                budget -= size
+        if cut:
+            self._log.report(
+                "schema_over_budget", operation.pointer, f"{cut} nested schema(s) do not fit into {BUDGET:,} bytes."
+            )
+            definitions = json_schema.reachable(schema, definitions)
+        if definitions:
+            schema["$defs"] = dict(sorted(definitions.items()))
+        if cut and json_schema.size(schema) > BUDGET:
+            definitions = schema.pop("$defs", {})
+            for name, each in schema["properties"].items():
+                if json_schema.reachable({"schema": each}, definitions):
+                    schema["properties"][name] = _anything(name)
+        return schema
+
+    def _definition_size(self, name: str) -> int:
+        size = self._sizes.get(name)
+        if size is None:
+            size = self._sizes[name] = json_schema.size(self._compiler.definitions[name]) + len(name) + 4
+        return size
+
+    def _within_text_budget(self, schema: dict[str, Any], operation: Operation) -> dict[str, Any]:
+        """Shorten the longest descriptions until all together are within the budget."""
+        lengths = [len(holder["description"]) for holder in _described(schema)]
+        if sum(lengths) <= TEXT_BUDGET:
+            return schema
+        self._log.report(
+            "text_truncated",
+            operation.pointer,
+            f"The descriptions of the arguments have {sum(lengths):,} characters together; the longest were shortened.",
+        )
+        schema = copy.deepcopy(schema)
+        longest = _level(lengths, TEXT_BUDGET)
+        for holder in _described(schema):
+            holder["description"] = texts.shortened(holder["description"], longest)
+        return schema
+
+
+def too_large(input_schema: Mapping[str, Any]) -> str | None:
+    """Say that an input schema is over the budget, which only the number of arguments can bring about; else None."""
+    if json_schema.size(input_schema) <= BUDGET:
+        return None
+    return f"{len(input_schema['properties']):,} arguments do not fit into {BUDGET:,} bytes."
+
+
+_NOTES: Final = frozenset({"title", "description", "default", "deprecated", "examples"})
+"""Keywords that only annotate: beside a `$ref`, the nearer one counts."""
+
+
+def _level(lengths: list[int], budget: int) -> int:
+    """Find the largest length to which cutting what is longer brings the sum within `budget`."""
+    left, waiting = budget, sorted(lengths)
+    while waiting and waiting[0] <= left // len(waiting):
+        left -= waiting.pop(0)
+    return max(left // len(waiting) if waiting else budget, 1)
+
+
+def _described(schema: Any) -> Iterator[dict[str, Any]]:
+    """List every schema within `schema`, itself included, that has a description."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("description"), str):
+            yield schema
+        for keyword, value in schema.items():
+            if keyword in _NAMED and isinstance(value, dict):
+                for each in value.values():
+                    yield from _described(each)
+            elif keyword not in _DATA:
+                yield from _described(value)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _described(each)
+
+
+def _anything(name: str) -> dict[str, Any]:
+    return {"description": f"Any value; the schema of {name} is too large to list."}
+
+
+def _cut_arguments(schema: dict[str, Any], budget: int) -> int:
+    """Describe the largest arguments as "anything" until the schema fits; gives how many were cut."""
+    over, cut = json_schema.size(schema) - budget, 0
+    properties = schema["properties"]
+    sizes = ((json_schema.size(each), name) for name, each in properties.items()) if over > 0 else ()
+    for size, name in sorted(sizes, reverse=True):
+        stub = _anything(name)
+        if over <= 0 or size <= json_schema.size(stub):
+            break
+        properties[name] = stub
+        over, cut = over - size + json_schema.size(stub), cut + 1
+    return cut
