@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from converters import pointers
-from converters.references import UnresolvedReferenceError
+from converters.references import UnresolvedReferenceError, mounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ class _Account:
         self._description = description
         self._source = description.source
         self._tools = {tool.operation_key: tool for tool in tools}
-        self._reported = {diagnostic.pointer for diagnostic in diagnostics}
+        self._reported = {mounted(each.document, each.pointer) for each in diagnostics}
         self._prefixes = {
             pointers.from_tokens(parts[:length])
             for parts in map(pointers.tokens, self._reported)

@@ -43,7 +43,10 @@ def choose(body: RequestBody, description: Description) -> MediaType:
 
 
 def plain_object(schema: Schema, description: Description) -> PlainObject | None:
-    """Flatten an object schema, merging `allOf`; None where it is anything but a plain object."""
+    """Flatten an object schema, merging `allOf`; None where it is anything but a plain object.
+
+    A schema that others extend (by `allOf` and a discriminator) stands for any of them, so it is none.
+    """
     return _flatten(schema, description, frozenset())
 
 
@@ -82,6 +85,8 @@ def _flatten(schema: Schema, description: Description, seen: frozenset[str]) -> 
     except UnresolvedReferenceError:
         return None
     if pointer in seen or not isinstance(value, dict) or not _is_plain(value):
+        return None
+    if pointer in description.subtypes and not seen:
         return None
     merged: dict[str, list[Schema]] = {}
     required: list[str] = []

@@ -25,14 +25,14 @@ from converters import (
     texts,
 )
 from converters import overlays as overlaying
-from converters.diagnostics import Diagnostic, DiagnosticLog, Severity
+from converters.diagnostics import Diagnostic, DiagnosticLog, Place, Severity
 from converters.errors import DescriptionError
 from converters.limits import DEFAULT_LIMITS
 from converters.security import declared_schemes
 from converters.tools import ToolCompiler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from converters.documents import Document
     from converters.limits import Limits
@@ -118,7 +118,7 @@ def _compile(
     normalization.version_of(entry.root)
     for overlay in overlays:
         overlaying.apply(entry.root, documents.parse(overlay, limits=limits).root, log)
-    whole = bundled(entry, further, limits)
+    whole, read = _bundled(entry, further, limits)
     description = normalization.normalize(whole, log)
     _check_paths(description)
     found, declared = operations.read_operations(description, log)
@@ -137,8 +137,6 @@ def _compile(
     tools = tuple(compiler.define(operation, name) for operation, name in zip(found, names, strict=True))
     tools = output_schemas.within_list_budget(_self_contained(tools, log), log)
     _report_surroundings(description, tools, declared, log)
-    # Pointers into the further documents of a split description have no line in the entry document.
-    lines = entry.lines_of(each for each in log.pointers() if not each.startswith(f"/{references.MOUNT}/"))
     return Compilation(
         title=title,
         version=str(_info(description).get("version", "")),
@@ -146,7 +144,7 @@ def _compile(
         instructions=texts.shortened(texts.visible(_text(_info(description).get("description")), "/info", log), 2_000),
         digest=_digest(entry, further, overlays),
         tools=tools,
-        diagnostics=log.located(lines.get),
+        diagnostics=log.located(_places((each.pointer for each in log.found()), {"": entry, **read}).__getitem__),
         counts=Counts(declared, len(tools), declared - len(tools)),
         security_schemes=declared_schemes(description),
         missing=description.missing,
@@ -155,15 +153,33 @@ def _compile(
 
 def bundled(entry: Document, further: Mapping[str, bytes], limits: Limits) -> Description:
     """Make one description of `entry` and the documents at hand; raises `DescriptionError`."""
+    return _bundled(entry, further, limits)[0]
+
+
+def _bundled(entry: Document, further: Mapping[str, bytes], limits: Limits) -> tuple[Description, dict[str, Document]]:
+    """Bundle, and give the further documents that were asked for by their URIs."""
+    read: dict[str, Document] = {}
     asking = references.bundle(entry)
     try:
         wanted = next(asking)
         while True:
-            raw = further.get(wanted)
-            wanted = asking.send(None if raw is None else documents.parse(raw, uri=wanted, limits=limits))
+            if wanted in further:
+                read[wanted] = documents.parse(further[wanted], uri=wanted, limits=limits)
+            wanted = asking.send(read.get(wanted))
     except StopIteration as finished:
-        description: Description = finished.value
-        return description
+        return finished.value, read
+
+
+def _places(found: Iterable[str], read: Mapping[str, Document]) -> dict[str, Place]:
+    """Find where the pointers of a bundled description stand in the documents it was made of."""
+    within: dict[str, dict[str, str]] = {}
+    for pointer in found:
+        uri, own = references.unmounted(pointer, read)
+        within.setdefault(uri, {})[pointer] = own
+    lines = {uri: read[uri].lines_of(own.values()) for uri, own in within.items()}
+    return {
+        pointer: Place(uri, own, lines[uri].get(own)) for uri, each in within.items() for pointer, own in each.items()
+    }
 
 
 def _check_paths(description: Description) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ class Diagnostic:
     """One problem of a description.
 
     `pointer` is an RFC 6901 JSON Pointer into the document as it was uploaded; `line` is 1-based, or None where the
-    document gives none.
+    document gives none. `document` is the URI of the further document of a split description, "" for the entry.
     """
 
     code: str
@@ -37,6 +37,7 @@ class Diagnostic:
     message: str
     remedy: str
     line: int | None = None
+    document: str = ""
 
 
 _E, _W, _I = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -120,6 +121,14 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
 """Every diagnostic code with its severity and remedy."""
 
 
+class Place(NamedTuple):
+    """Where a diagnostic stands; see `Diagnostic`."""
+
+    document: str
+    pointer: str
+    line: int | None
+
+
 class DiagnosticLog:
     """Collects diagnostics in the order they are found; the same problem at the same place counts once."""
 
@@ -132,10 +141,10 @@ class DiagnosticLog:
         severity, remedy = CATALOGUE[code]
         self._found.setdefault((code, pointer, message), Diagnostic(code, severity, pointer, message, remedy))
 
-    def located(self, line_of: Callable[[str], int | None]) -> tuple[Diagnostic, ...]:
-        """Give every diagnostic with its line, as `line_of` finds it for a pointer."""
-        return tuple(replace(found, line=line_of(found.pointer)) for found in self._found.values())
+    def located(self, place_of: Callable[[str], Place]) -> tuple[Diagnostic, ...]:
+        """Give every diagnostic with its place in the documents as uploaded, as `place_of` finds it for a pointer."""
+        return tuple(replace(found, **place_of(found.pointer)._asdict()) for found in self._found.values())
 
-    def pointers(self) -> tuple[str, ...]:
-        """Give the pointers of all diagnostics, for looking their lines up in one pass."""
-        return tuple(found.pointer for found in self._found.values())
+    def found(self) -> tuple[Diagnostic, ...]:
+        """Give every diagnostic as it was found, without lines: pointers lead into the bundled description."""
+        return tuple(self._found.values())

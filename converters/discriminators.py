@@ -13,18 +13,22 @@ from converters.oas import Schema
 from converters.references import UnresolvedReferenceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from converters.references import Description
 
 
 def tell_apart(translated: dict[str, Any], source: Schema, description: Description) -> None:
     """Add the choosing values to the alternatives of `translated`, which `source` was translated to, in place."""
     discriminator = source.value["discriminator"]
-    name = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
+    # Swagger 2.0 writes the name alone (section "Schema Object").
+    name = discriminator.get("propertyName") if isinstance(discriminator, dict) else discriminator
     keyword = "oneOf" if "oneOf" in translated else "anyOf"
     branches = source.value.get(keyword)
     if not isinstance(name, str) or not isinstance(branches, list):
         return
-    chosen_by = _mapping(discriminator.get("mapping"), source.pointer, description)
+    mapping = discriminator.get("mapping") if isinstance(discriminator, dict) else None
+    chosen_by = _mapping(mapping, source.pointer, description)
     for index, branch in enumerate(branches):
         target = _target(branch, pointers.join(source.pointer, keyword, index), description)
         if target is None or _is_told(target, name, description):
@@ -35,6 +39,17 @@ def tell_apart(translated: dict[str, Any], source: Schema, description: Descript
             "properties": {name: {"const": values[0]} if len(values) == 1 else {"enum": values}},
             "required": [name],
         }
+
+
+def with_subtypes(base: Schema, subtypes: Sequence[str]) -> dict[str, Any]:
+    """Write out what a schema stands for that others extend by `allOf`: any of `subtypes` (pointers), or itself."""
+    return {
+        "anyOf": [
+            *({"$ref": pointers.to_reference(each)} for each in subtypes),
+            {"allOf": [{"$ref": pointers.to_reference(base.pointer)}]},
+        ],
+        "discriminator": base.value["discriminator"],
+    }
 
 
 def _target(branch: Any, at: str, description: Description) -> Schema | None:

@@ -14,7 +14,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import pointers
+from converters import inheritance, pointers
 from converters.errors import DescriptionError
 from converters.references import Description, UnresolvedReferenceError
 
@@ -87,6 +87,7 @@ def _unsupported(version: object, field: str) -> DescriptionError:
 def normalize(description: Description, log: DiagnosticLog) -> Description:
     """Give `description` the structure of OAS 3.1; raises `DescriptionError` for an unsupported version."""
     version = version_of(description.source)
+    description = replace(description, subtypes=inheritance.subtypes(description))
     if version == "2.0":
         return _Swagger(description, log).normalized()
     return replace(description, version=version)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,3 +34,8 @@ def from_tokens(parts: Iterable[str | int]) -> str:
 def from_fragment(fragment: str) -> str:
     """Turn a URI fragment (without `#`) into a JSON Pointer: percent-decoded, in canonical escapes."""
     return from_tokens(tokens(unquote(fragment)))
+
+
+def to_reference(pointer: str) -> str:
+    """Write a JSON Pointer as a `$ref` within the document: a fragment, percent-encoded (RFC 3986 section 3.5)."""
+    return "#" + quote(pointer, safe="/~!$&'()*+,;=:@?")

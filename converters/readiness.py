@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from converters.diagnostics import Severity
+from converters.references import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,7 @@ class ToolReadiness:
 
 def assess(tools: Sequence[ToolDefinition], diagnostics: Sequence[Diagnostic]) -> tuple[ToolReadiness, ...]:
     """Score each tool, in the same order."""
-    warned = [each.pointer for each in diagnostics if each.severity is Severity.WARNING]
+    warned = [mounted(each.document, each.pointer) for each in diagnostics if each.severity is Severity.WARNING]
     return tuple(_assess(tool, sum(_is_within(pointer, tool.pointer) for pointer in warned)) for tool in tools)
 
 

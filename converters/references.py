@@ -22,7 +22,7 @@ from converters import pointers
 from converters.errors import ConverterError, DescriptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Container, Generator, Iterator, Mapping
 
     from converters.documents import Document
     from converters.oas import Schema
@@ -58,7 +58,8 @@ class Description:
 
     `source` is the bundled document as written, which `$ref`s and pointers mean; `root` has the OAS 3.x structure
     (equal to `source` unless normalization changed it); `origins` maps pointers of `root` to those of `source`;
-    `missing` lists the documents that were asked for and refused.
+    `missing` lists the documents that were asked for and refused; `subtypes` maps the pointer of each component with a
+    discriminator to the components that extend it.
     """
 
     source: Mapping[str, Any]
@@ -67,6 +68,7 @@ class Description:
     uri: str = ""
     origins: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    subtypes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def origin(self, pointer: str) -> str:
         """Translate a pointer into `root` to the place in `source` that made it."""
@@ -166,7 +168,7 @@ def bundle(entry: Document) -> Generator[str, Document | None, Description]:
 
     """
     root: dict[str, Any] = dict(entry.root)
-    mounted: dict[str, Any] = {}
+    further: dict[str, Any] = {}
     waiting: list[tuple[Any, str, str]] = [] if _is_local(entry) else [(root, entry.uri, "")]
     places: dict[str, str | None] = {entry.uri: "", **_identified(entry, "")}
     while waiting:
@@ -179,7 +181,7 @@ def bundle(entry: Document) -> Generator[str, Document | None, Description]:
                 mount = None if document is None else pointers.join("", MOUNT, target)
                 places[target] = mount
                 if document is not None and mount is not None:
-                    mounted[target] = document.root
+                    further[target] = document.root
                     places.update(_identified(document, mount, uri=target))
                     waiting.append((document.root, target, mount))
             anchored = places.get(f"{target}#{fragment}")
@@ -188,10 +190,26 @@ def bundle(entry: Document) -> Generator[str, Document | None, Description]:
                 holder["$ref"] = "#" + _quoted(anchored)
             elif mount is not None and (mount or uri):
                 holder["$ref"] = "#" + _quoted(mount) + _fragment_path(fragment)
-    if mounted:
-        root[MOUNT] = {**root.get(MOUNT, {}), **dict(sorted(mounted.items()))}
+    if further:
+        root[MOUNT] = {**root.get(MOUNT, {}), **dict(sorted(further.items()))}
     missing = tuple(sorted(uri for uri, place in places.items() if place is None))
     return Description(root, root, uri=entry.uri, missing=missing)
+
+
+def unmounted(pointer: str, uris: Container[str]) -> tuple[str, str]:
+    """Split a pointer into a bundled description: the URI of the document it leads into, and the pointer there.
+
+    `uris` are the further documents there are; the entry document is "".
+    """
+    parts = pointers.tokens(pointer)
+    if len(parts) > 1 and parts[0] == MOUNT and parts[1] in uris:
+        return parts[1], pointers.from_tokens(parts[2:])
+    return "", pointer
+
+
+def mounted(uri: str, pointer: str) -> str:
+    """Undo `unmounted`."""
+    return pointers.join("", MOUNT, uri) + pointer if uri else pointer
 
 
 _IDENTIFIERS: Final = ("$id", "$anchor", "$dynamicAnchor")

@@ -46,6 +46,7 @@ _HIDDEN: Final[Mapping[Direction, str]] = {"input": "readOnly", "output": "write
 _NAME: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _COMPONENT: Final = re.compile(r"/(?:components/schemas|definitions)/([^/]+)")
+_IN_ALL_OF: Final = re.compile(r"/allOf/\d+\Z")
 _EXAMPLE_BUDGET: Final = 400
 
 
@@ -133,12 +134,15 @@ class SchemaCompiler:
         except UnresolvedReferenceError as error:
             self._log.report(error.code, error.pointer, error.message)
             return {}
-        name = self._names.get(target)
-        if name is None:
-            name = self._names[target] = _definition_name(target)
+        key, name = target, _definition_name(target)
+        if self._direction == "input" and target in self._description.subtypes and not _IN_ALL_OF.search(pointer):
+            key, name = f"{target}#", f"{name}-or-subtype"
+            value = discriminators.with_subtypes(Schema(value, target), self._description.subtypes[target])
+        if key not in self._names:
+            self._names[key] = name
             self._waiting.append((name, value, target))
-        self._used.add(name)
-        return {"$ref": f"#/$defs/{pointers.escape(name)}"}
+        self._used.add(self._names[key])
+        return {"$ref": f"#/$defs/{pointers.escape(self._names[key])}"}
 
     def _refuse_cycle(self, value: Any, pointer: str) -> None:
         """Raise where references lead round in a circle; what else is wrong with them is told where they stand."""
@@ -191,7 +195,7 @@ class SchemaCompiler:
     def _discriminate(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> None:
         if "oneOf" in translated or "anyOf" in translated:
             discriminators.tell_apart(translated, Schema(value, pointer), self._description)
-        else:
+        elif pointer not in self._description.subtypes:
             at = pointers.join(pointer, "discriminator")
             self._log.report("schema_discriminator_dropped", at, "JSON Schema has no discriminator.")
 

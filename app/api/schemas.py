@@ -74,6 +74,7 @@ class Diagnostic(BaseModel):
     line: int | None
     message: str
     remedy: str
+    document: str = Field(default="", description="The further document of a split description; empty for the entry.")
 
 
 class Endpoints(BaseModel):

@@ -31,7 +31,11 @@ def command(
 ) -> None:
     """Compile DOCUMENT (a JSON or YAML file, a zip or a directory) offline and show its tools."""
     compilation = compile_local(document, entry=entry, overlays=overlays)
-    text = json.dumps(_as_json(compilation), ensure_ascii=False, indent=2) if as_json else _report(compilation)
+    text = (
+        json.dumps(_as_json(compilation), ensure_ascii=False, indent=2)
+        if as_json
+        else _report(compilation, document.name)
+    )
     if output is None:
         sys.stdout.write(text + "\n")
     else:
@@ -57,13 +61,12 @@ def _as_json(compilation: Compilation) -> dict[str, Any]:
     }
 
 
-def _report(compilation: Compilation) -> str:
+def _report(compilation: Compilation, name: str) -> str:
     counts = compilation.counts
     lines = [f"{compilation.title} {compilation.version} (OpenAPI {compilation.openapi})"]
     lines += [f"  {tool.name}  {tool.method} {tool.path}" for tool in compilation.tools]
     lines.append(f"{counts.operations} operations: {counts.tools} tools, {counts.skipped} skipped")
-    lines += [
-        f"{each.severity}: {each.code} at line {each.line or '?'} {each.pointer or '/'}: {each.message} {each.remedy}"
-        for each in compilation.diagnostics
-    ]
+    for each in compilation.diagnostics:
+        place = f"{each.document or name}:{each.line or '?'} {each.pointer or '/'}"
+        lines.append(f"{each.severity}: {each.code} at {place}: {each.message} {each.remedy}")
     return "\n".join(lines)

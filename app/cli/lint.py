@@ -69,7 +69,7 @@ def _diagnostics(document: Path, diagnostics: tuple[Diagnostic, ...], *, show_al
         click.echo()
         click.echo(click.style(f"{severity:8}", fg=_COLORS[severity]) + f" {code} ({len(found)}): {found[0].remedy}")
         for each in found if show_all else found[:_SHOWN]:
-            click.echo(f"  {document.name}:{each.line or 1}  {each.message}")
+            click.echo(f"  {each.document or document.name}:{each.line or 1}  {each.message}")
         if not show_all and len(found) > _SHOWN:
             click.echo(f"  and {len(found) - _SHOWN} more (--all shows them)")
 

@@ -59,6 +59,7 @@ def _diagnostic_rows(revision: int, compilation: NewRevision) -> list[dict[str, 
             "line": diagnostic.line,
             "message": diagnostic.message,
             "remedy": diagnostic.remedy,
+            "document": diagnostic.document,
         }
         for index, diagnostic in enumerate(compilation.diagnostics)
     ]

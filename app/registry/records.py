@@ -103,7 +103,7 @@ class ToolRecord:
 
 @dataclass(frozen=True, slots=True)
 class DiagnosticRecord:
-    """One remark of the compiler about a document; `pointer` is a JSON Pointer into it."""
+    """One remark of the compiler; `pointer` is a JSON Pointer into `document`, which is "" for the entry document."""
 
     code: str
     severity: str
@@ -111,6 +111,7 @@ class DiagnosticRecord:
     line: int | None
     message: str
     remedy: str
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ _SELECT_DIAGNOSTIC: Final = select(
     DiagnosticRow.line,
     DiagnosticRow.message,
     DiagnosticRow.remedy,
+    DiagnosticRow.document,
 )
 
 

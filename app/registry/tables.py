@@ -9,7 +9,18 @@ import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Integer, LargeBinary, MetaData, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -150,6 +161,7 @@ class DiagnosticRow(Base):
     line: Mapped[int | None]
     message: Mapped[str]
     remedy: Mapped[str]
+    document: Mapped[str] = mapped_column(server_default=text("''"))
 
 
 class ToolOverrideRow(Base):

@@ -222,6 +222,7 @@ def _revision(loaded: _Loaded, source: Source, compilation: dict[str, Any]) -> N
                 line=each["line"],
                 message=each["message"],
                 remedy=each["remedy"],
+                document=each["document"],
             )
             for each in compilation["diagnostics"]
         ],

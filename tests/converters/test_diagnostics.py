@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from converters.diagnostics import CATALOGUE, DiagnosticLog, Severity
+from converters.diagnostics import CATALOGUE, DiagnosticLog, Place, Severity
 
 
 def test_a_problem_counts_once_per_place() -> None:
@@ -10,8 +10,7 @@ def test_a_problem_counts_once_per_place() -> None:
     for pointer in ("/a", "/b", "/a"):
         log.report("schema_invalid", pointer, "The schema is no schema.")
 
-    assert [each.pointer for each in log.located(lambda _: None)] == ["/a", "/b"]
-    assert log.pointers() == ("/a", "/b")
+    assert [each.pointer for each in log.found()] == ["/a", "/b"]
 
 
 def test_lines_are_added_where_they_are_known() -> None:
@@ -19,7 +18,7 @@ def test_lines_are_added_where_they_are_known() -> None:
     log.report("server_missing", "/a", "x")
     log.report("server_missing", "/b", "y")
 
-    assert [each.line for each in log.located({"/a": 3}.get)] == [3, None]
+    assert [each.line for each in log.located(lambda at: Place("", at, {"/a": 3}.get(at)))] == [3, None]
 
 
 @pytest.mark.parametrize("code", CATALOGUE)

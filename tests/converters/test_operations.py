@@ -15,7 +15,7 @@ from tests.converters.descriptions import OK, compiled, description, reported
 def read(document: dict[str, Any]) -> tuple[list[Operation], int, list[tuple[str, str]]]:
     log = DiagnosticLog()
     found, declared = operations.read_operations(normalize(Description(document, document), log), log)
-    return list(found), declared, [(each.code, each.pointer) for each in log.located(lambda _: None)]
+    return list(found), declared, [(each.code, each.pointer) for each in log.found()]
 
 
 def read_one(operation: Any = None, *, path: str = "/x", version: str = "3.1.0", **more: Any) -> Operation:

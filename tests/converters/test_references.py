@@ -352,9 +352,10 @@ def test_a_split_description_compiles_with_its_parameters_and_schemas() -> None:
     (found,) = compilation.diagnostics
     assert (found.code, found.pointer, found.line) == (
         "schema_keyword_invalid",
-        "/x-documents/schemas.json/Limit/maximum",
-        None,
+        "/Limit/maximum",
+        1,
     )
+    assert found.document == "schemas.json"
 
 
 def test_a_document_that_is_missing_is_a_diagnostic() -> None:

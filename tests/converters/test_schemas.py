@@ -26,7 +26,7 @@ def translate(
     translated, used = compiler.compile(Schema(schema, "/s"))
     definitions = compiler.closure(used)
     check_schema({"properties": {"x": translated}, "$defs": definitions})
-    return translated, definitions, [(each.code, each.pointer) for each in log.located(lambda _: None)]
+    return translated, definitions, [(each.code, each.pointer) for each in log.found()]
 
 
 # --- what 3.0 writes differently

@@ -11,7 +11,7 @@ from converters.texts import shortened, visible
 def cleaned(text: str) -> tuple[str, list[str]]:
     log = DiagnosticLog()
     result = visible(text, "/info", log)
-    return result, [each.message for each in log.located(lambda _: None)]
+    return result, [each.message for each in log.found()]
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ async def test_diagnostics_say_what_was_lost(served: Gateway) -> None:
     server = await served.create(description(paths))
     assert server["counts"] == {"operations": 5, "tools": 4, "skipped": 1}
     (found,) = [each for each in server["diagnostics"] if each["severity"] == "error"]
-    assert found.keys() == {"code", "severity", "pointer", "line", "message", "remedy"}
+    assert found.keys() == {"code", "severity", "document", "pointer", "line", "message", "remedy"}
     assert found["pointer"].startswith("/paths/~1broken~1{}")
     assert found["line"] == 1
 
