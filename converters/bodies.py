@@ -24,11 +24,15 @@ _ENTANGLING: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class PlainObject:
-    """An object schema whose properties can stand beside the parameters; `allOf` is merged."""
+    """An object schema whose properties can stand beside the parameters; `allOf` is merged.
+
+    `unreadable` are the pointers of keywords that could not be read, and were left out.
+    """
 
     properties: dict[str, Schema]
     required: tuple[str, ...]
     is_open: bool = False
+    unreadable: tuple[str, ...] = ()
 
 
 def choose(body: RequestBody, description: Description) -> MediaType:
@@ -91,6 +95,7 @@ def _flatten(schema: Schema, description: Description, seen: frozenset[str]) -> 
     merged: dict[str, list[Schema]] = {}
     required: list[str] = []
     is_open = value.get("additionalProperties") not in (None, False)
+    unreadable = [pointers.join(pointer, "required")] if not isinstance(value.get("required", []), list) else []
     branches = value.get("allOf", [])
     for index, branch in enumerate(branches if isinstance(branches, list) else []):
         flat = _flatten(Schema(branch, pointers.join(pointer, "allOf", index)), description, seen | {pointer})
@@ -100,11 +105,14 @@ def _flatten(schema: Schema, description: Description, seen: frozenset[str]) -> 
             merged.setdefault(name, []).append(each)
         required += flat.required
         is_open = is_open or flat.is_open
+        unreadable += flat.unreadable
     for name, each in value.get("properties", {}).items():
         at = pointers.join(pointer, "properties", name)
         merged.setdefault(name, []).append(Schema(each, description.origins.get(at, at)))
     required += [name for name in _names(value.get("required")) if name not in required]
-    return PlainObject({name: _combined(each) for name, each in merged.items()}, tuple(required), is_open)
+    return PlainObject(
+        {name: _combined(each) for name, each in merged.items()}, tuple(required), is_open, tuple(unreadable)
+    )
 
 
 def _is_plain(value: dict[str, Any]) -> bool:

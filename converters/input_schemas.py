@@ -38,6 +38,7 @@ class Argument:
     pointer: str
     note: str = ""
     deprecated: bool = False
+    examples: tuple[Any, ...] = ()
 
 
 class InputSchemas:
@@ -79,6 +80,8 @@ class InputSchemas:
         extra: dict[str, Any] = {"description": note} if note else {}
         if argument.deprecated:
             extra["deprecated"] = True
+        if schemas.is_short(argument.examples):
+            extra["examples"] = list(argument.examples)
         if not extra:
             return translated
         if isinstance(translated, dict):

@@ -131,6 +131,8 @@ class _Swagger:
     def _security_schemes(self) -> dict[str, Any]:
         schemes = self._source.get("securityDefinitions")
         if not isinstance(schemes, dict):
+            if schemes is not None:
+                self._log.report("security_invalid", "/securityDefinitions", "`securityDefinitions` is not an object.")
             return {}
         return {name: _security_scheme(scheme) for name, scheme in schemes.items() if isinstance(scheme, dict)}
 

@@ -78,6 +78,7 @@ class Parameter:
     allow_empty_value: bool = False
     deprecated: bool = False
     description: str = ""
+    examples: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,18 @@ class _Reader:
             allow_empty_value=value.get("allowEmptyValue") is True,
             deprecated=value.get("deprecated") is True,
             description=_text(value.get("description")),
+            examples=self._examples(value, pointer),
         )
+
+    def _examples(self, value: dict[str, Any], pointer: str) -> tuple[Any, ...]:
+        """Read `example`, or the first Example Object that holds its value (OAS 3.1 section 4.8.19)."""
+        if "example" in value:
+            return (value["example"],)
+        for name, entry in _dict(value.get("examples")).items():
+            found = self._description.try_resolve(entry, pointers.join(pointer, "examples", name))
+            if isinstance(found, dict) and "value" in found:
+                return (found["value"],)
+        return ()
 
     def _style(self, value: dict[str, Any], location: Location, pointer: str) -> tuple[str, bool]:
         style = value.get("style", DEFAULT_STYLES[location])

@@ -19,7 +19,7 @@ from converters.oas import Schema
 from converters.references import UnresolvedReferenceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from converters.diagnostics import DiagnosticLog
     from converters.references import Description
@@ -369,7 +369,7 @@ class SchemaCompiler:
     def _example(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
         examples = list(argument.values()) if isinstance(argument, dict) and keyword == "examples" else argument
         values = examples if keyword == "examples" and isinstance(examples, list) else [argument]
-        if values and len(str(values[0])) <= _EXAMPLE_BUDGET:
+        if is_short(values):
             into.setdefault("examples", values[:1])
 
     def _unsupported(self, into: dict[str, Any], keyword: str, argument: Any, pointer: str) -> None:  # noqa: ARG002 - one signature
@@ -434,6 +434,11 @@ _CONSTRAINTS: Final = frozenset(
 listed, and APIs add values, leave properties out and break bounds."""
 
 _MENTIONED: Final = 12
+
+
+def is_short(examples: Sequence[Any]) -> bool:
+    """Tell whether there are examples of which the first is short enough to be listed."""
+    return bool(examples) and len(str(examples[0])) <= _EXAMPLE_BUDGET
 
 
 def _definition_name(pointer: str) -> str:

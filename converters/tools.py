@@ -90,6 +90,7 @@ class ToolCompiler:
                 pointer=each.pointer,
                 note=each.description,
                 deprecated=each.deprecated,
+                examples=each.examples,
             )
             for each in operation.parameters
         ]
@@ -129,6 +130,8 @@ class ToolCompiler:
                     other.pointer,
                     f"The body is sent as {chosen.name}, not {other.name}.",
                 )
+        for pointer in flat.unreadable if flat is not None else ():
+            self._log.report("schema_keyword_invalid", pointer, "The names of required properties are not a list.")
         if flat is not None and flat.is_open:
             self._log.report(
                 "request_body_extra_properties", body.pointer, "Properties that are not declared cannot be sent."

@@ -546,3 +546,8 @@ def test_the_swagger_document_itself_is_not_changed() -> None:
     converted(document.root)
 
     assert repr(document.root) == before
+
+
+def test_security_definitions_that_are_no_object_are_told() -> None:
+    compilation = compiled(swagger(securityDefinitions=["s"]))
+    assert ("security_invalid", "/securityDefinitions") in reported(compilation)

@@ -603,3 +603,29 @@ def test_a_tool_does_not_change_when_the_description_is_reordered(
     alone = tools(["/größe", "/b", *paths[:kept]], components)
     assert alone["PUT /b"] == everything["PUT /b"]
     assert alone["GET /größe"] == everything["GET /größe"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"example": "first"},
+        {"examples": {"a": {"externalValue": "x"}, "b": {"value": "first"}, "c": {"value": "second"}}},
+        {"examples": {"a": {"$ref": "#/components/examples/A"}}},
+    ],
+)
+def test_an_example_of_a_parameter_is_listed_with_its_argument(given: dict[str, Any]) -> None:
+    operation = {"parameters": [{**query("q"), **given}], "responses": OK}
+    components = {"examples": {"A": {"value": "first"}}}
+    compilation = compiled(description({"/x": {"get": operation}}, components=components))
+
+    assert properties(compilation.tools[0])["q"] == {"type": "string", "examples": ["first"]}
+
+
+def test_names_of_required_properties_that_are_no_list_are_told() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": "a"}
+    compilation = compiled(
+        description({"/x": {"post": {"requestBody": {"content": {"application/json": {"schema": schema}}}}}})
+    )
+
+    assert "required" not in compilation.tools[0].input_schema
+    assert diagnostic(compilation, "schema_keyword_invalid").pointer.endswith("/schema/required")

@@ -186,7 +186,7 @@ def test_what_is_too_large_for_a_list_is_cut_and_told(gateway: Gateway, backend:
     assert set(listed(gateway)["get_a"]["inputSchema"]["properties"]) == {"big" if place == "query" else "body"}
     value = {"big": "value 7"} if place == "query" else {"body": {"property7": "x"}}
     assert not gateway.call("sloppy", "get_a", value)["isError"]
-    assert backend.only()
+    assert backend.only().path == "/a"
 
 
 def test_a_pattern_that_backtracks_for_ever_judges_at_once(gateway: Gateway, backend: Backend) -> None:
