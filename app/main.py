@@ -155,7 +155,7 @@ class _GatewayTools:
         return result.to_json()
 
     def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> RequestPlan:
-        return planned(find_tool(self._snapshot(namespace, server), tool), arguments)
+        return planned(find_tool(self._snapshot(namespace, server), tool), arguments).request
 
     def _snapshot(self, namespace: str, server: str) -> ServerSnapshot:
         snapshot = self._catalog.find(namespace, server)

@@ -62,7 +62,9 @@ class ArgumentProblem:
 class ArgumentsError(ConverterError):
     """The arguments do not fit the tool's input schema or cannot be put on the wire; no request was made."""
 
-    def __init__(self, problems: tuple[ArgumentProblem, ...]) -> None:
-        """Keep every problem; the message lists them all."""
-        super().__init__("\n".join(problem.sentence() for problem in problems))
+    def __init__(self, problems: tuple[ArgumentProblem, ...], minimal_call: str = "") -> None:
+        """Keep every problem; the message lists them all, and a minimal valid call where one is known."""
+        lines = [problem.sentence() for problem in problems]
+        lines += [f"A minimal valid call: {minimal_call}"] if minimal_call else []
+        super().__init__("\n".join(lines))
         self.problems = problems

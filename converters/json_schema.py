@@ -31,6 +31,14 @@ def check(schema: Mapping[str, Any]) -> str | None:
     return None
 
 
+def is_valid(value: Any, schema: Mapping[str, Any]) -> bool:
+    """Tell whether a value fits a schema; a schema that cannot be used fits none."""
+    try:
+        return jsonschema_rs.Draft202012Validator(dict(schema), offline=True).is_valid(value)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+        return False
+
+
 def reachable(schema: Mapping[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """Keep the definitions that `schema` refers to, directly or through others, sorted by name."""
     kept: dict[str, Any] = {}

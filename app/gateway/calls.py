@@ -5,7 +5,8 @@ Everything that can go wrong becomes a result that says so: a model can only cor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import CausewayError, UpstreamError
 from converters import ArgumentsError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from app.gateway.ports import Upstream
     from app.gateway.snapshots import ServerSnapshot, ServerTool
+    from converters.healing import Repair
     from converters.request_plans import RequestPlan
 
 
@@ -38,7 +40,7 @@ class ToolCalls:
         """Perform one call; raises only `UnknownToolError`."""
         tool = find_tool(snapshot, name)
         try:
-            request = planned(tool, arguments)
+            request, repairs = planned(tool, arguments)
             response = await self._upstream.send(request, deadline=self._deadline)
         except ArgumentsError as error:
             return failed(_explained(tool, error), {"causeway/code": error.problems[0].code})
@@ -46,7 +48,8 @@ class ToolCalls:
             return failed(error.message, {"causeway/code": "server_unknown"})
         except UpstreamError as error:
             return failed(error.message, {"causeway/code": error.code})
-        return tool_result(response, tool.output_checker)
+        result = tool_result(response, tool.output_checker)
+        return _with_repairs(result, repairs) if repairs else result
 
 
 def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:
@@ -57,7 +60,14 @@ def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:
     return tool
 
 
-def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> RequestPlan:
+class PlannedCall(NamedTuple):
+    """A call that is ready to be sent, and what was repaired in its arguments."""
+
+    request: RequestPlan
+    repairs: tuple[Repair, ...]
+
+
+def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> PlannedCall:
     """Check the arguments and build the request; nothing is sent.
 
     Raises:
@@ -65,8 +75,12 @@ def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> RequestPlan:
         ServerUnknownError: when it is not known where the API is.
 
     """
-    tool.checker.check(arguments)
-    return plan(tool.definition, arguments, base=tool.base)
+    checked = tool.checker.check(arguments)
+    return PlannedCall(plan(tool.definition, checked.values, base=tool.base), checked.repairs)
+
+
+def _with_repairs(result: ToolResult, repairs: tuple[Repair, ...]) -> ToolResult:
+    return replace(result, meta={**result.meta, "causeway/repaired": [repair.sentence() for repair in repairs]})
 
 
 def _explained(tool: ServerTool, error: ArgumentsError) -> str:

@@ -41,6 +41,7 @@ PETS = description(
             "get": operation(
                 "list_pets",
                 summary="List pets",
+                description="A page of them.",
                 tags=["pets"],
                 parameters=[{"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 100}}],
                 responses={"200": {"description": "Pets."}},

@@ -75,9 +75,9 @@ def test_a_mistake_has_a_code_and_its_pointer(arguments: dict[str, Any], code: s
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({}, "/limit: expected the required argument 'limit' (an integer), got nothing."),
-        ({"limit": "5"}, '/limit: expected an integer, got "5".'),
-        ({"limit": 1, "maybe": 5}, "/maybe: expected null or a text, got 5."),
+        ({}, "/limit: expected the required argument 'limit' (an integer), got nothing. For example 1."),
+        ({"limit": "5"}, '/limit: expected an integer, got "5". Write 5 without quotes.'),
+        ({"limit": 1, "maybe": 5}, '/maybe: expected null or a text, got 5. For example "text".'),
         (
             {"limit": 1, "status": "Avalable"},
             '/status: expected one of "available", "pending", "sold", got "Avalable". Did you mean "available"?',
@@ -90,7 +90,7 @@ def test_a_mistake_has_a_code_and_its_pointer(arguments: dict[str, Any], code: s
                 "Known arguments: limit, status, name, nested, flag, maybe."
             ),
         ),
-        ({"limit": 0}, "/limit: expected a value that meets `minimum` 1, got 0."),
+        ({"limit": 0}, "/limit: expected a number of at least 1, got 0."),
     ],
 )
 def test_a_problem_says_what_was_expected_what_came_and_what_may_be_meant(
@@ -171,4 +171,6 @@ def test_all_of_the_error_is_in_its_message() -> None:
     with pytest.raises(ArgumentsError) as caught:
         ArgumentChecker(SCHEMA).check({"limit": 0, "flag": 1})
 
-    assert caught.value.message.splitlines() == [each.sentence() for each in caught.value.problems]
+    *sentences, call = caught.value.message.splitlines()
+    assert sentences == [each.sentence() for each in caught.value.problems]
+    assert call == 'A minimal valid call: {"limit": 1}'

@@ -131,6 +131,6 @@ async def test_an_error_of_the_api_is_a_result_in_its_own_words() -> None:
 
 def test_planning_sends_nothing_and_finds_the_same_problems() -> None:
     tool = find_tool(snapshot(), "get_pet")
-    assert planned(tool, {"petId": 7}).url == "https://api.pets.example/v1/pets/7"
+    assert planned(tool, {"petId": 7}).request.url == "https://api.pets.example/v1/pets/7"
     with pytest.raises(ArgumentsError):
         planned(tool, {"petId": "seven"})
