@@ -107,8 +107,9 @@ class InputSchemas:
 
     def _with_definitions(self, schema: dict[str, Any], used: Counter[str], operation: Operation) -> dict[str, Any]:
         """Add `$defs` within the budget; definitions furthest from the arguments give way first."""
-        cut = _cut_arguments(schema, BUDGET)
-        budget = BUDGET - json_schema.size(schema)
+        size = json_schema.size(schema)
+        cut = _cut_arguments(schema, size - BUDGET) if size > BUDGET else 0
+        budget = BUDGET - (json_schema.size(schema) if cut else size)
         definitions: dict[str, Any] = {}
         for name in self._compiler.nearest_first(used):
             size = self._definition_size(name)
@@ -157,11 +158,14 @@ class InputSchemas:
 
 def too_large(input_schema: Mapping[str, Any]) -> str | None:
     """Say that an input schema is over the budget, which only the number of arguments can bring about; else None."""
-    if json_schema.size(input_schema) <= BUDGET:
+    count = len(input_schema["properties"])
+    if count < _ALWAYS_FITTING or json_schema.size(input_schema) <= BUDGET:
         return None
-    return f"{len(input_schema['properties']):,} arguments do not fit into {BUDGET:,} bytes."
+    return f"{count:,} arguments do not fit into {BUDGET:,} bytes."
 
 
+# So many arguments fit whatever they are: what is large is cut to a sentence.
+_ALWAYS_FITTING: Final = 200
 _NOTES: Final = frozenset({"title", "description", "default", "deprecated", "examples"})
 """Keywords that only annotate: beside a `$ref`, the nearer one counts."""
 
@@ -194,11 +198,11 @@ def _anything(name: str) -> dict[str, Any]:
     return {"description": f"Any value; the schema of {name} is too large to list."}
 
 
-def _cut_arguments(schema: dict[str, Any], budget: int) -> int:
-    """Describe the largest arguments as "anything" until the schema fits; gives how many were cut."""
-    over, cut = json_schema.size(schema) - budget, 0
+def _cut_arguments(schema: dict[str, Any], over: int) -> int:
+    """Describe the largest arguments as "anything" until `over` bytes are saved; gives how many were cut."""
+    cut = 0
     properties = schema["properties"]
-    sizes = ((json_schema.size(each), name) for name, each in properties.items()) if over > 0 else ()
+    sizes = ((json_schema.size(each), name) for name, each in properties.items())
     for size, name in sorted(sizes, reverse=True):
         stub = _anything(name)
         if over <= 0 or size <= json_schema.size(stub):
