@@ -24,9 +24,19 @@ class CausewayError(Exception):
 
 
 class UpstreamError(CausewayError):
-    """The API behind a tool gave no usable answer; its sentence is fit for the caller and holds no URL query."""
+    """The API behind a tool gave no usable answer; its sentence is fit for the caller and holds no URL query.
+
+    `is_transient` says that the same request, sent again soon, may well succeed; `retry_after` is how many seconds to
+    leave the API alone, where that is known.
+    """
 
     code = "upstream_error"
+
+    def __init__(self, message: str, *, is_transient: bool = False, retry_after: float | None = None) -> None:
+        """Keep the sentence, and what is known about trying again."""
+        super().__init__(message)
+        self.is_transient = is_transient
+        self.retry_after = retry_after
 
 
 class UpstreamTimeoutError(UpstreamError):
@@ -51,6 +61,18 @@ class UpstreamProtocolError(UpstreamError):
     """The API answered with something that is not HTTP, or with headers beyond the limits."""
 
     code = "upstream_protocol"
+
+
+class UpstreamUnavailableError(UpstreamError):
+    """The API has failed so often that calls to it are paused; nothing was sent."""
+
+    code = "upstream_unavailable"
+
+
+class UpstreamBusyError(UpstreamError):
+    """As many calls of the API as are permitted are under way; nothing was sent."""
+
+    code = "upstream_busy"
 
 
 class ResponseTooLargeError(UpstreamError):

@@ -41,13 +41,15 @@ class ToolCalls:
         tool = find_tool(snapshot, name)
         try:
             request, repairs = planned(tool, arguments)
-            response = await self._upstream.send(request, deadline=self._deadline)
+            response = await self._upstream.send(
+                request, deadline=self._deadline, server=snapshot.key, is_repeatable=tool.is_repeatable
+            )
         except ArgumentsError as error:
             return failed(_explained(tool, error), {"causeway/code": error.problems[0].code})
         except ServerUnknownError as error:
             return failed(error.message, {"causeway/code": "server_unknown"})
         except UpstreamError as error:
-            return failed(error.message, {"causeway/code": error.code})
+            return failed(error.message, _meta(error))
         result = tool_result(response, tool.output_checker)
         return _with_repairs(result, repairs) if repairs else result
 
@@ -81,6 +83,13 @@ def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> PlannedCall:
 
 def _with_repairs(result: ToolResult, repairs: tuple[Repair, ...]) -> ToolResult:
     return replace(result, meta={**result.meta, "causeway/repaired": [repair.sentence() for repair in repairs]})
+
+
+def _meta(error: UpstreamError) -> dict[str, Any]:
+    meta: dict[str, Any] = {"causeway/code": error.code}
+    if error.retry_after is not None:
+        meta["causeway/retryAfter"] = error.retry_after
+    return meta
 
 
 def _explained(tool: ServerTool, error: ArgumentsError) -> str:

@@ -21,8 +21,11 @@ class ToolCatalog(Protocol):
 class Upstream(Protocol):
     """The way to the APIs behind the tools: the egress policy, time and size limits stand behind it."""
 
-    async def send(self, plan: RequestPlan, *, deadline: float) -> ApiResponse:
+    async def send(self, plan: RequestPlan, *, deadline: float, server: str, is_repeatable: bool) -> ApiResponse:
         """Send one request; `deadline` in seconds bounds all of it.
+
+        `server` names the MCP server that calls: what one does to an API does not touch another. `is_repeatable` says
+        that sending the request twice does what sending it once does, although its method does not promise so.
 
         Raises:
             app.errors.UpstreamError: when there is no answer; its sentence is fit for the caller.

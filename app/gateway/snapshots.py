@@ -54,6 +54,15 @@ class ServerTool:
         return None if schema is None else OutputChecker(schema)
 
     @cached_property
+    def is_repeatable(self) -> bool:
+        """Whether the description says that a call may be repeated although its method does not promise so.
+
+        PUT and DELETE have the hint from their method alone, and a DELETE that is repeated answers "not found".
+        """
+        definition = self.definition
+        return definition.method not in {"PUT", "DELETE"} and definition.annotations.get("idempotentHint") is True
+
+    @cached_property
     def base(self) -> str:
         """Where the tool's requests go; raises `ServerUnknownError` where the description does not say."""
         return base_url(
@@ -84,6 +93,7 @@ class ServerSnapshot:
         """Take the stored definitions of the tools to serve."""
         self.namespace = namespace
         self.name = name
+        self.key = f"{namespace}/{name}"
         self.title = title
         self.version = version
         self.revision = revision

@@ -1,22 +1,19 @@
-"""Tool calls to the APIs behind them, with aiohttp (ADR: which client carries tool calls).
+"""Tool calls to the APIs behind them: what happens to a request from plan to answer, on one page.
 
-One pooled session; no cookies kept, no proxy settings of the environment, no redirect followed but by hand and within
-the origin; everything read is bounded in time and size after decoding.
+Each upstream, which is an origin that one MCP server calls, has a breaker, a bounded number of requests at once and a
+bounded number of calls that wait to be sent again. The deadline bounds all of a call: waiting for its turn, connecting,
+redirects within the origin, retries and reading.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
-import socket
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
-
-import aiohttp
-from yarl import URL
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import (
-    EgressDeniedError,
     RedirectDeniedError,
     ResponseTooLargeError,
     UpstreamError,
@@ -25,165 +22,190 @@ from app.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from converters.results import ApiResponse
+from app.outbound.breaker import Breaker, BreakerRules, BreakerState
+from app.outbound.exchanges import Exchanges
+from app.outbound.redirects import MAX_REDIRECTS, redirected
+from app.outbound.retries import SAFE_METHODS, Retries, RetryRules
+from app.outbound.slots import SlotRules, Slots
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
-    from aiohttp.connector import AddrInfoType
-
+    from app.outbound.exchanges import Answer
     from app.outbound.policy import EgressPolicy
     from converters.request_plans import RequestPlan
+    from converters.results import ApiResponse
 
 MAX_RESPONSE: Final = 10 * 1024 * 1024
 CONNECT_TIMEOUT: Final = 5.0
-_MAX_REDIRECTS: Final = 3
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_POOL_SIZE: Final = 200
-_POOL_PER_HOST: Final = 50
-_CHUNK: Final = 64 * 1024
-_LARGE: Final = 1024 * 1024
+_MAX_LANES: Final = 10_000
+_ORIGIN: Final = re.compile(r"[^:]*://[^/?#]*")
+_SERVER_ERROR: Final = 500
+_UNWELL: Final = frozenset({408, 429})
+# Errors that count against an API. Of the others, the first two show that it answers, the rest were never sent.
+_OUTAGES: Final = (UpstreamTimeoutError, UpstreamUnreachableError, UpstreamResetError, UpstreamProtocolError)
+_ANSWERS: Final = (ResponseTooLargeError, RedirectDeniedError)
 
 
-class _AddressDeniedError(OSError):
-    """The policy does not permit the address; an OSError, so that the client tries a name's next address."""
+@dataclass(frozen=True, slots=True)
+class UpstreamRules:
+    """What every upstream is held to; `clock` is the breakers' and gives seconds."""
 
-    def __init__(self) -> None:
-        super().__init__("the egress policy does not permit this address")
+    breaker: BreakerRules = field(default_factory=BreakerRules)
+    slots: SlotRules = field(default_factory=SlotRules)
+    retries: RetryRules = field(default_factory=RetryRules)
+    clock: Callable[[], float] = time.monotonic
 
 
-def _socket_factory(policy: EgressPolicy) -> Callable[[AddrInfoType], socket.socket]:
-    """Make sockets only for addresses that the policy permits: what is checked is what is connected to."""
+class UpstreamHealth(NamedTuple):
+    """The state of one upstream's breaker."""
 
-    def make(address: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, place = address
-        if not policy.permits(str(place[0])):
-            raise _AddressDeniedError
-        return socket.socket(family, kind, protocol)
+    server: str
+    origin: str
+    state: BreakerState
+    active: int
 
-    return make
+
+class _Lane:
+    """One upstream: what is known about it and under way to it."""
+
+    __slots__ = ("breaker", "slots", "waiting")
+
+    def __init__(self, rules: UpstreamRules) -> None:
+        self.breaker = Breaker(rules.breaker, rules.clock)
+        self.slots = Slots(rules.slots)
+        self.waiting = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return self.breaker.is_closed and not self.slots.active and not self.waiting
 
 
 class HttpUpstream:
     """Sends request plans; made once, closed at the end."""
 
-    def __init__(self, policy: EgressPolicy, *, max_response: int = MAX_RESPONSE) -> None:
-        """Connect only where `policy` permits; a decoded response body has at most `max_response` bytes."""
-        self._policy = policy
-        self._max_response = max_response
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        *,
+        max_response: int = MAX_RESPONSE,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        rules: UpstreamRules | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Connect only where `policy` permits; a decoded response body has at most `max_response` bytes.
+
+        `connect_timeout` in seconds bounds making a connection; `tls` says which certificates are trusted, by default
+        those that the system trusts.
+        """
+        self._exchanges = Exchanges(policy, max_response=max_response, connect_timeout=connect_timeout, tls=tls)
+        self._rules = rules or UpstreamRules()
+        self._lanes: dict[tuple[str, str], _Lane] = {}
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._exchanges.close()
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=_POOL_SIZE,
-                limit_per_host=_POOL_PER_HOST,
-                socket_factory=_socket_factory(self._policy),
-                ttl_dns_cache=10,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-                trust_env=False,
-                skip_auto_headers=("User-Agent",),
-                headers={"User-Agent": "Causeway"},
-            )
-        return self._session
+    def health(self) -> list[UpstreamHealth]:
+        """List the upstreams that were called, with the state of their breakers and the requests under way."""
+        return [
+            UpstreamHealth(server, origin, lane.breaker.state, lane.slots.active)
+            for (server, origin), lane in self._lanes.items()
+        ]
 
-    async def send(self, plan: RequestPlan, *, deadline: float) -> ApiResponse:
-        """Send one request and read its answer within `deadline` seconds, redirects within the origin included."""
+    async def send(
+        self, plan: RequestPlan, *, deadline: float, server: str = "", is_repeatable: bool = False
+    ) -> ApiResponse:
+        """Send one request and read its answer within `deadline` seconds.
+
+        `server` names the MCP server that calls; `is_repeatable` says that the request may be sent again although its
+        method may change something.
+
+        Raises:
+            UpstreamError: when there is no answer, with a sentence fit for the caller.
+
+        """
+        lane = self._lane(server, plan.url)
+        is_probe = lane.breaker.admit()
+        # A probe is one request, whatever its method.
+        is_repeatable = not is_probe and (is_repeatable or plan.method in SAFE_METHODS)
         try:
             async with asyncio.timeout(deadline):
-                return await self._follow(plan)
-        except UpstreamError:
-            raise
-        except (aiohttp.ClientError, ValueError) as error:
-            raise _translated(error) from None
+                ends = asyncio.get_running_loop().time() + deadline
+                retries = Retries(self._rules.retries, is_allowed=is_repeatable, ends=ends)
+                response = await self._follow(lane, plan, retries)
         except TimeoutError:
+            lane.breaker.failed(is_probe=is_probe)
             raise UpstreamTimeoutError(f"The API did not answer within {deadline:g} seconds.") from None
-        except OSError as error:
-            raise _translated(error) from None
+        except BaseException as error:
+            _record_error(lane.breaker, error, is_probe=is_probe)
+            raise
+        if response.status >= _SERVER_ERROR or response.status in _UNWELL:
+            lane.breaker.failed(is_probe=is_probe)
+        else:
+            lane.breaker.succeeded(is_probe=is_probe)
+        return response
 
-    async def _follow(self, plan: RequestPlan) -> ApiResponse:
-        url, method = plan.url, plan.method
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._exchange(method, url, plan)
-            if response.status not in _REDIRECTS or not response.location or method not in {"GET", "HEAD"}:
+    def _lane(self, server: str, url: str) -> _Lane:
+        found = _ORIGIN.match(url)
+        key = (server, found[0] if found else "")
+        lane = self._lanes.get(key)
+        if lane is None:
+            if len(self._lanes) >= _MAX_LANES:
+                self._lanes = {each: kept for each, kept in self._lanes.items() if not kept.is_idle}
+            lane = self._lanes[key] = _Lane(self._rules)
+        return lane
+
+    async def _follow(self, lane: _Lane, plan: RequestPlan, retries: Retries) -> ApiResponse:
+        url = plan.url
+        for _ in range(MAX_REDIRECTS + 1):
+            response = await self._retried(lane, url, plan, retries)
+            target = redirected(plan.method, url, response)
+            if target is None:
                 return response
-            target = urljoin(url, response.location)
-            if _origin(target) != _origin(url):
-                raise RedirectDeniedError("The API redirected to another origin, which is not followed.")
             url = target
-        raise RedirectDeniedError(f"The API redirected more than {_MAX_REDIRECTS} times.")
+        raise RedirectDeniedError(f"The API redirected more than {MAX_REDIRECTS} times.")
 
-    async def _exchange(self, method: str, url: str, plan: RequestPlan) -> ApiResponse:
-        request = self._open_session().request(
-            method,
-            URL(url, encoded=True),
-            data=_payload(plan.body),
-            headers=plan.headers,
-            allow_redirects=False,
-            skip_auto_headers=("Content-Type",),
-        )
-        async with request as response:
-            body = await self._read(response)
-            return ApiResponse(
-                status=response.status,
-                content_type=response.headers.get("Content-Type", ""),
-                body=body,
-                reason=response.reason or "",
-                location=response.headers.get("Location", ""),
-            )
+    async def _retried(self, lane: _Lane, url: str, plan: RequestPlan, retries: Retries) -> ApiResponse:
+        while True:
+            outcome = await self._exchange(lane, url, plan)
+            pause = retries.after(outcome, _now())
+            if pause is None or not await self._paused(lane, pause):
+                if isinstance(outcome, UpstreamError):
+                    raise outcome
+                return outcome.response
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            size += len(chunk)
-            if size > self._max_response:
-                response.close()
-                raise ResponseTooLargeError(f"The answer of the API is larger than {self._max_response:,} bytes.")
-            chunks.append(chunk)
-        return b"".join(chunks)
+    async def _paused(self, lane: _Lane, pause: float) -> bool:
+        """Wait before sending again; gives False, at once or in the end, where that is no longer wanted."""
+        if lane.waiting >= self._rules.retries.max_waiting or not lane.breaker.is_closed:
+            return False
+        lane.waiting += 1
+        try:
+            await asyncio.sleep(pause)
+        finally:
+            lane.waiting -= 1
+        return lane.breaker.is_closed
 
-
-def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
-    """Give a body as the client takes it: one that is large in pieces, between which others get their turn."""
-    return io.BytesIO(body) if body is not None and len(body) > _LARGE else body
+    async def _exchange(self, lane: _Lane, url: str, plan: RequestPlan) -> Answer | UpstreamError:
+        if not lane.slots.take():
+            await lane.slots.wait()
+        try:
+            return await self._exchanges.exchange(url, plan)
+        except UpstreamError as error:
+            return error
+        finally:
+            lane.slots.give_back()
 
 
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), port
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
-_SENTENCES: Final[tuple[tuple[type[BaseException], type[UpstreamError], str], ...]] = (
-    (aiohttp.ServerTimeoutError, UpstreamTimeoutError, "The API could not be connected to in time."),
-    (aiohttp.ClientConnectorCertificateError, UpstreamUnreachableError, "The API's certificate is not valid."),
-    (aiohttp.ClientSSLError, UpstreamUnreachableError, "A secure connection to the API could not be made."),
-    (aiohttp.ClientConnectorError, UpstreamUnreachableError, "The API could not be reached."),
-    (aiohttp.ClientPayloadError, UpstreamResetError, "The API broke off its answer, or its encoding is broken."),
-    (aiohttp.ServerDisconnectedError, UpstreamResetError, "The API closed the connection before answering."),
-    (aiohttp.ClientOSError, UpstreamResetError, "The connection to the API broke."),
-    (aiohttp.ClientResponseError, UpstreamProtocolError, "The API's answer is not valid HTTP."),
-    (aiohttp.InvalidURL, UpstreamUnreachableError, "The URL of the API is not valid."),
-    (OSError, UpstreamUnreachableError, "The API could not be reached."),
-)
-
-
-def _translated(error: Any) -> UpstreamError:
-    """Turn a client error into ours; the client's text is not shown, because it may hold the URL with its query."""
-    if isinstance(getattr(error, "os_error", None), _AddressDeniedError):
-        return EgressDeniedError("The egress policy of this gateway does not allow requests to that host.")
-    for kind, ours, sentence in _SENTENCES:
-        if isinstance(error, kind):
-            return ours(sentence)
-    return UpstreamProtocolError("The exchange with the API failed.")
+def _record_error(breaker: Breaker, error: BaseException, *, is_probe: bool) -> None:
+    if isinstance(error, _OUTAGES):
+        breaker.failed(is_probe=is_probe)
+    elif isinstance(error, _ANSWERS):
+        breaker.succeeded(is_probe=is_probe)
+    else:
+        breaker.abandoned(is_probe=is_probe)

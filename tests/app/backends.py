@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
+import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ class Received:
     line: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    at: float = 0.0
 
     def values(self, name: str) -> list[str]:
         return [value for each, value in self.headers if each.lower() == name.lower()]
@@ -31,11 +35,16 @@ Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class Backend:
-    """A running backend: replies come one after the other, the last one again and again."""
+    """A running backend: replies come one after the other, the last one again and again.
+
+    With `is_resetting` connections are reset before anything is read; `requests` is the ledger of what arrived when.
+    """
 
     replies: tuple[bytes | Reply, ...]
     host: str = "127.0.0.1"
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    is_resetting: bool = False
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,7 +53,8 @@ class Backend:
 
     @property
     def url(self) -> str:
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -52,6 +62,9 @@ class Backend:
         self._tasks.add(task)
         self.connections += 1
         try:
+            if self.is_resetting:
+                _reset(writer)
+                return
             while (request := await _read(reader)) is not None:
                 reply = self.replies[min(len(self.requests), len(self.replies) - 1)]
                 self.requests.append(request)
@@ -96,14 +109,17 @@ async def _read(reader: asyncio.StreamReader) -> Received | None:
     line, *rest = head.rstrip("\r\n").split("\r\n")
     headers = tuple((name, value.strip()) for name, _, value in (each.partition(":") for each in rest))
     length = [value for name, value in headers if name.lower() == "content-length"]
-    return Received(line, headers, await reader.readexactly(int(length[0])) if length else b"")
+    body = await reader.readexactly(int(length[0])) if length else b""
+    return Received(line, headers, body, time.monotonic())
 
 
 @asynccontextmanager
-async def backend(*replies: bytes | Reply, host: str = "127.0.0.1") -> AsyncIterator[Backend]:
+async def backend(
+    *replies: bytes | Reply, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Backend]:
     """Run a backend that answers with `replies`."""
-    running = Backend(replies or (json_reply(b"{}"),), host)
-    server = await asyncio.start_server(running._serve, host, 0)  # noqa: SLF001 - its own module
+    running = Backend(replies or (json_reply(b"{}"),), host, tls=tls)
+    server = await asyncio.start_server(running._serve, host, 0, ssl=tls, backlog=500)  # noqa: SLF001 - its own module
     running.port = server.sockets[0].getsockname()[1]
     try:
         yield running
@@ -146,11 +162,15 @@ def then_reset(content: bytes) -> Reply:
         writer.write(content)
         await writer.drain()
         await asyncio.sleep(0.05)
-        raw: socket.socket = writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+        _reset(writer)
 
     return resetting
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    raw: socket.socket = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def then_wait(content: bytes) -> Reply:
@@ -173,3 +193,45 @@ def dripping(content: bytes, *, seconds: float) -> Reply:
             await asyncio.sleep(seconds)
 
     return drip
+
+
+def after(seconds: float, content: bytes) -> Reply:
+    """Send `content` after a while."""
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds)
+        writer.write(content)
+
+    return late
+
+
+def endless(head: bytes, content: bytes) -> Reply:
+    """Send `head`, and then `content` again and again as fast as it is taken."""
+
+    async def stream(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        while True:
+            writer.write(content)
+            await writer.drain()
+
+    return stream
+
+
+def trickling(head: bytes, content: bytes, *, seconds: float) -> Reply:
+    """Send `head`, and then `content` again and again with a pause of `seconds` before each."""
+
+    async def trickle(writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        while True:
+            await asyncio.sleep(seconds)
+            writer.write(content)
+            await writer.drain()
+
+    return trickle
+
+
+def bomb(mebibytes: int, coding: str = "gzip", *, level: int = 9) -> bytes:
+    """Write zeros that are a thousandth of their size, as `gzip`, `deflate` or `raw` (deflate without its wrapping)."""
+    window = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS, "raw": -zlib.MAX_WBITS}[coding]
+    compressor = zlib.compressobj(level, wbits=window)
+    return b"".join([compressor.compress(bytes(1024 * 1024)) for _ in range(mebibytes)]) + compressor.flush()

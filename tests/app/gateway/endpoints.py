@@ -30,12 +30,16 @@ class FakeUpstream:
     response: ApiResponse | Exception | None = None
     plans: list[RequestPlan] = field(default_factory=list)
     deadlines: list[float] = field(default_factory=list)
+    servers: list[str] = field(default_factory=list)
+    repeatable: list[bool] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     was_cancelled: bool = False
 
-    async def send(self, plan: RequestPlan, *, deadline: float) -> ApiResponse:
+    async def send(self, plan: RequestPlan, *, deadline: float, server: str, is_repeatable: bool) -> ApiResponse:
         self.plans.append(plan)
         self.deadlines.append(deadline)
+        self.servers.append(server)
+        self.repeatable.append(is_repeatable)
         self.arrived.set()
         if self.response is None:
             try:

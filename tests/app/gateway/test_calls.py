@@ -18,6 +18,8 @@ UPSTREAM_ERRORS = [
     (errors.UpstreamUnreachableError, "upstream_unreachable"),
     (errors.UpstreamResetError, "upstream_reset"),
     (errors.UpstreamProtocolError, "upstream_protocol"),
+    (errors.UpstreamUnavailableError, "upstream_unavailable"),
+    (errors.UpstreamBusyError, "upstream_busy"),
     (errors.ResponseTooLargeError, "response_too_large"),
     (errors.EgressDeniedError, "egress_denied"),
     (errors.RedirectDeniedError, "redirect_denied"),
@@ -116,6 +118,40 @@ async def test_an_upstream_error_is_a_result_with_its_code(error: type[errors.Up
         "isError": True,
         "_meta": {"causeway/code": code},
     }
+
+
+async def test_how_long_to_leave_an_api_alone_is_told() -> None:
+    paused = errors.UpstreamUnavailableError("Calls to this API are paused.", retry_after=27)
+    result = await call("get_pet", {"petId": 7}, FakeUpstream(paused))
+    assert result.meta == {"causeway/code": "upstream_unavailable", "causeway/retryAfter": 27}
+
+
+async def test_the_upstream_is_told_which_server_calls() -> None:
+    upstream = FakeUpstream(PET)
+    await call("get_pet", {"petId": 7}, upstream)
+    assert upstream.servers == ["default/pets"]
+
+
+@pytest.mark.parametrize(
+    ("method", "marked", "is_repeatable"),
+    [
+        ("get", None, False),
+        ("post", None, False),
+        ("post", True, True),
+        ("patch", True, True),
+        ("put", None, False),
+        ("delete", None, False),
+        ("post", False, False),
+    ],
+)
+async def test_only_what_the_description_marks_may_be_repeated(
+    method: str, marked: bool | None, is_repeatable: bool
+) -> None:
+    extension = {} if marked is None else {"x-mcp": {"annotations": {"idempotentHint": marked}}}
+    served = snapshot(description({"/pets": {method: operation("do_it", **extension)}}))
+    upstream = FakeUpstream(PET)
+    await ToolCalls(upstream, deadline=1).call(served, "do_it", {})
+    assert upstream.repeatable == [is_repeatable]
 
 
 def test_every_upstream_error_has_a_code_of_its_own() -> None:

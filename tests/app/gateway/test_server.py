@@ -483,10 +483,10 @@ async def test_a_call_in_flight_finishes_on_the_snapshot_it_started_with() -> No
     started, proceed = asyncio.Event(), asyncio.Event()
 
     class Slow(FakeUpstream):
-        async def send(self, plan: Any, *, deadline: float) -> Any:
+        async def send(self, plan: Any, **options: Any) -> Any:
             started.set()
             await proceed.wait()
-            return await upstream.send(plan, deadline=deadline)
+            return await upstream.send(plan, **options)
 
     served = McpEndpoint(catalog, ToolCalls(Slow(), deadline=5))
     running = asyncio.ensure_future(ask(served, "tools/call", CALL))

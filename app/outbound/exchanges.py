@@ -1,0 +1,192 @@
+"""One request and its answer, with aiohttp (ADR: which client carries tool calls).
+
+No cookies kept, no proxy settings of the environment, no redirect followed, nothing sent twice; everything read is
+bounded in size, headers as they come and the body after decoding.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import aiohttp
+from yarl import URL
+
+from app.errors import ResponseTooLargeError, UpstreamError, UpstreamProtocolError
+from app.outbound.decoding import ACCEPT_ENCODING, Decoder
+from app.outbound.faults import AddressDeniedError, translated
+from converters.results import ApiResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp.connector import AddrInfoType
+
+    from app.outbound.policy import EgressPolicy
+    from converters.request_plans import RequestPlan
+
+MAX_HEADERS: Final = 64 * 1024
+_MAX_HEADER_COUNT: Final = 128
+_LARGE: Final = 1024 * 1024
+_SWITCHING_PROTOCOLS: Final = 101
+
+
+class Answer(NamedTuple):
+    """A response, and what its Retry-After field says."""
+
+    response: ApiResponse
+    retry_after: str
+
+
+class Exchanges:
+    """The connections to all upstreams: opened as needed, used again, closed at the end."""
+
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        *,
+        max_response: int,
+        connect_timeout: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Connect only where `policy` permits, within `connect_timeout` seconds; `tls` says who is trusted.
+
+        A response body has at most `max_response` bytes, as it comes and decoded.
+        """
+        self._policy = policy
+        self._max_response = max_response
+        self._connect_timeout = connect_timeout
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                # How many are open at once is for the slots of each upstream to say: a bound over all of them would
+                # let one that hangs take the connections of the others.
+                limit=0,
+                socket_factory=_socket_factory(self._policy),
+                ttl_dns_cache=10,
+                ssl=self._tls or True,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=self._connect_timeout, sock_connect=self._connect_timeout
+                ),
+                trust_env=False,
+                skip_auto_headers=("User-Agent", "Content-Type"),
+                headers={"User-Agent": "Causeway", "Accept-Encoding": ACCEPT_ENCODING},
+                auto_decompress=False,
+                max_line_size=MAX_HEADERS,
+                max_field_size=MAX_HEADERS,
+                middlewares=(_sent_once,),
+            )
+        return self._session
+
+    async def exchange(self, url: str, plan: RequestPlan) -> Answer:
+        """Send the request to `url`, which is the plan's or where it was redirected to, and read the answer.
+
+        Raises:
+            UpstreamError: when there is no answer within the limits.
+
+        """
+        try:
+            response = await self._open().request(
+                plan.method,
+                URL(url, encoded=True),
+                data=_payload(plan.body),
+                headers=plan.headers,
+                allow_redirects=False,
+            )
+            try:
+                return await self._read(response)
+            except BaseException:
+                response.close()
+                raise
+        except UpstreamError:
+            raise
+        except (aiohttp.ClientError, ValueError, OSError) as error:
+            raise translated(error) from None
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+        _check_head(response)
+        headers = response.headers
+        body = await self._body(response.content, ",".join(headers.getall("Content-Encoding", ())))
+        answer = ApiResponse(
+            status=response.status,
+            content_type=headers.get("Content-Type", ""),
+            body=body,
+            reason=response.reason or "",
+            location=headers.get("Location", ""),
+        )
+        return Answer(answer, headers.get("Retry-After", ""))
+
+    async def _body(self, content: aiohttp.StreamReader, encoding: str) -> bytes:
+        chunks: list[bytes] = []
+        decoder: Decoder | None = None
+        size = 0
+        while chunk := await content.readany():
+            size += len(chunk)
+            if size > self._max_response:
+                raise ResponseTooLargeError(f"The answer of the API is larger than {self._max_response:,} bytes.")
+            if not encoding:
+                chunks.append(chunk)
+                continue
+            # Made where there is a body: the answer to a HEAD request names the encoding of one that does not come.
+            decoder = decoder or Decoder(encoding, self._max_response)
+            chunks.extend(decoder.feed(chunk))
+        if decoder is not None:
+            decoder.finish()
+        return b"".join(chunks)
+
+
+async def _sent_once(
+    request: aiohttp.ClientRequest, send: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+) -> aiohttp.ClientResponse:
+    """Pass a request on, its errors as ours, so that the client does not repeat it by itself.
+
+    It would send GET, PUT, DELETE and others once more when a connection that was used before breaks.
+    """
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise translated(error) from None
+
+
+def _check_head(response: aiohttp.ClientResponse) -> None:
+    """Check what comes before the body; the client bounds a single header, not all of them."""
+    if response.status == _SWITCHING_PROTOCOLS:
+        raise UpstreamProtocolError("The API switched to another protocol, which was not asked for.")
+    fields = response.raw_headers
+    if len(fields) > _MAX_HEADER_COUNT or sum(map(len, chain.from_iterable(fields))) > MAX_HEADERS:
+        raise UpstreamProtocolError(
+            f"The API's answer has more than {_MAX_HEADER_COUNT} header fields or {MAX_HEADERS:,} bytes of them."
+        )
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Give a body as the client takes it: one that is large in pieces, between which others get their turn."""
+    return io.BytesIO(body) if body is not None and len(body) > _LARGE else body
+
+
+def _socket_factory(policy: EgressPolicy) -> Callable[[AddrInfoType], socket.socket]:
+    """Make sockets only for addresses that the policy permits: what is checked is what is connected to."""
+
+    def make(address: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, place = address
+        if not policy.permits(str(place[0])):
+            raise AddressDeniedError
+        return socket.socket(family, kind, protocol)
+
+    return make

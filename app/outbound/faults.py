@@ -1,0 +1,74 @@
+"""What goes wrong in an exchange, as errors of ours.
+
+The client's own text is never shown: it may hold the URL with its query, or an address.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final
+
+import aiohttp
+
+from app.errors import (
+    EgressDeniedError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamResetError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+
+
+class AddressDeniedError(OSError):
+    """The policy does not permit the address; an OSError, so that the client tries a name's next address."""
+
+    def __init__(self) -> None:
+        """Say so; the address is not named."""
+        super().__init__("the egress policy does not permit this address")
+
+
+_CERTIFICATE: Final = "The API's certificate is not valid"
+
+# The client's error, ours, the sentence, and whether the same request may well succeed soon. The first
+# that fits counts.
+_SENTENCES: Final[tuple[tuple[type[BaseException], type[UpstreamError], str, bool], ...]] = (
+    (aiohttp.ServerTimeoutError, UpstreamTimeoutError, "The API could not be connected to in time.", False),
+    (aiohttp.ClientSSLError, UpstreamUnreachableError, "A secure connection to the API could not be made.", False),
+    (aiohttp.ClientConnectorDNSError, UpstreamUnreachableError, "The name of the API's host is not known.", False),
+    (aiohttp.ClientConnectorError, UpstreamUnreachableError, "The API could not be reached.", True),
+    (aiohttp.ClientPayloadError, UpstreamResetError, "The API broke off its answer.", True),
+    (aiohttp.ServerDisconnectedError, UpstreamResetError, "The API closed the connection before answering.", True),
+    (aiohttp.ClientConnectionError, UpstreamResetError, "The connection to the API broke.", True),
+    (aiohttp.ClientResponseError, UpstreamProtocolError, "The API's answer is not valid HTTP.", False),
+    (aiohttp.InvalidURL, UpstreamUnreachableError, "The URL of the API is not valid.", False),
+    (OSError, UpstreamUnreachableError, "The API could not be reached.", True),
+)
+# What OpenSSL says of a certificate (X509_V_ERR_*), as the end of a sentence.
+_CERTIFICATE_FAULTS: Final = {
+    9: "it is not valid yet",
+    10: "it has expired",
+    18: "it is self-signed",
+    19: "it is signed by an authority that is not trusted",
+    20: "it is signed by an authority that is not trusted",
+    62: "it is for another host",
+    64: "it is for another host",
+}
+
+
+def translated(error: Exception) -> UpstreamError:
+    """Turn an error of the client into ours."""
+    if isinstance(getattr(error, "os_error", None), AddressDeniedError):
+        return EgressDeniedError("The egress policy of this gateway does not allow requests to that host.")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return UpstreamUnreachableError(_certificate_sentence(error.certificate_error))
+    for kind, ours, sentence, is_transient in _SENTENCES:
+        if isinstance(error, kind):
+            return ours(sentence, is_transient=is_transient)
+    return UpstreamProtocolError("The exchange with the API failed.")
+
+
+def _certificate_sentence(error: Exception) -> str:
+    code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
+    fault = _CERTIFICATE_FAULTS.get(code)
+    return f"{_CERTIFICATE}: {fault}." if fault else f"{_CERTIFICATE}."
