@@ -21,9 +21,10 @@ from app.outbound.faults import AddressDeniedError, translated
 from converters.results import ApiResponse
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
-    from aiohttp.connector import AddrInfoType
+    from aiohttp.connector import AddrInfoType, Connection
 
     from app.outbound.policy import EgressPolicy
     from converters.request_plans import RequestPlan
@@ -90,6 +91,7 @@ class Exchanges:
                 auto_decompress=False,
                 max_line_size=MAX_HEADERS,
                 max_field_size=MAX_HEADERS,
+                request_class=_Request,
                 middlewares=(_sent_once,),
             )
         return self._session
@@ -112,7 +114,10 @@ class Exchanges:
             try:
                 return await self._read(response)
             except BaseException:
+                transport = response.connection and response.connection.transport
                 response.close()
+                if transport is not None:
+                    transport.abort()
                 raise
         except UpstreamError:
             raise
@@ -120,7 +125,6 @@ class Exchanges:
             raise translated(error) from None
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
-        _check_head(response)
         headers = response.headers
         body = await self._body(response.content, ",".join(headers.getall("Content-Encoding", ())))
         answer = ApiResponse(
@@ -151,28 +155,55 @@ class Exchanges:
         return b"".join(chunks)
 
 
+class _Request(aiohttp.ClientRequest):
+    """A request that knows what it is sent on."""
+
+    transport: asyncio.Transport | None = None
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Send on a connection."""
+        self.transport = conn.transport
+        return await super().send(conn)
+
+
 async def _sent_once(
     request: aiohttp.ClientRequest, send: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 ) -> aiohttp.ClientResponse:
     """Pass a request on, its errors as ours, so that the client does not repeat it by itself.
 
-    It would send GET, PUT, DELETE and others once more when a connection that was used before breaks.
+    It would send GET, PUT, DELETE and others once more when a connection breaks before the answer.
     """
     try:
-        return await send(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise translated(error) from None
+        response = await send(request)
+    except BaseException as error:
+        _abort(request)
+        if isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
+            raise translated(error) from None
+        raise
+    fault = _head_fault(response)
+    if fault is not None:
+        response.close()
+        _abort(request)
+        raise fault
+    return response
 
 
-def _check_head(response: aiohttp.ClientResponse) -> None:
-    """Check what comes before the body; the client bounds a single header, not all of them."""
+def _abort(request: aiohttp.ClientRequest) -> None:
+    """Drop the connection at once; closing it waits for ever where an API does not read what is left to send."""
+    if isinstance(request, _Request) and request.transport is not None:
+        request.transport.abort()
+
+
+def _head_fault(response: aiohttp.ClientResponse) -> UpstreamProtocolError | None:
+    """Find what is wrong with what comes before the body; the client bounds a single header, not all of them."""
     if response.status == _SWITCHING_PROTOCOLS:
-        raise UpstreamProtocolError("The API switched to another protocol, which was not asked for.")
+        return UpstreamProtocolError("The API switched to another protocol, which was not asked for.")
     fields = response.raw_headers
     if len(fields) > _MAX_HEADER_COUNT or sum(map(len, chain.from_iterable(fields))) > MAX_HEADERS:
-        raise UpstreamProtocolError(
+        return UpstreamProtocolError(
             f"The API's answer has more than {_MAX_HEADER_COUNT} header fields or {MAX_HEADERS:,} bytes of them."
         )
+    return None
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:

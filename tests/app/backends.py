@@ -56,6 +56,12 @@ class Backend:
         scheme = "http" if self.tls is None else "https"
         return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
+    async def received(self, count: int) -> None:
+        """Wait until this many requests arrived."""
+        while len(self.requests) < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
