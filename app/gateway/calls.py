@@ -5,8 +5,10 @@ Everything that can go wrong becomes a result that says so: a model can only cor
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.errors import CausewayError, UpstreamError
 from converters import ArgumentsError
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from app.gateway.snapshots import ServerSnapshot, ServerTool
     from converters.healing import Repair
     from converters.request_plans import RequestPlan
+    from converters.results import ApiResponse
+
+# Reading and checking a megabyte of JSON takes tens of milliseconds, in which nobody else would be served.
+_LARGE: Final = 128 * 1024
 
 
 class UnknownToolError(CausewayError):
@@ -35,6 +41,8 @@ class ToolCalls:
         """Send through `upstream`; `deadline` in seconds bounds one call."""
         self._upstream = upstream
         self._deadline = deadline
+        # One thread: more would not be faster, and would take more turns from the event loop.
+        self._shaping = ThreadPoolExecutor(1, "large-answers")
 
     async def call(self, snapshot: ServerSnapshot, name: str, arguments: Mapping[str, Any]) -> ToolResult:
         """Perform one call; raises only `UnknownToolError`."""
@@ -50,8 +58,14 @@ class ToolCalls:
             return failed(error.message, {"causeway/code": "server_unknown"})
         except UpstreamError as error:
             return failed(error.message, _meta(error))
-        result = tool_result(response, tool.output_checker)
+        result = await self._shaped(response, tool)
         return _with_repairs(result, repairs) if repairs else result
+
+    async def _shaped(self, response: ApiResponse, tool: ServerTool) -> ToolResult:
+        if len(response.body) <= _LARGE:
+            return tool_result(response, tool.output_checker)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._shaping, tool_result, response, tool.output_checker)
 
 
 def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:
