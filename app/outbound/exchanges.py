@@ -22,7 +22,7 @@ from converters.results import ApiResponse
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from aiohttp.connector import AddrInfoType, Connection
 
@@ -91,8 +91,7 @@ class Exchanges:
                 auto_decompress=False,
                 max_line_size=MAX_HEADERS,
                 max_field_size=MAX_HEADERS,
-                request_class=_Request,
-                middlewares=(_sent_once,),
+                response_class=_Response,
             )
         return self._session
 
@@ -114,10 +113,8 @@ class Exchanges:
             try:
                 return await self._read(response)
             except BaseException:
-                transport = response.connection and response.connection.transport
+                _abort(response.connection and response.connection.transport)
                 response.close()
-                if transport is not None:
-                    transport.abort()
                 raise
         except UpstreamError:
             raise
@@ -155,43 +152,33 @@ class Exchanges:
         return b"".join(chunks)
 
 
-class _Request(aiohttp.ClientRequest):
-    """A request that knows what it is sent on."""
+class _Response(aiohttp.ClientResponse):
+    """A response whose connection is dropped where it does not begin as it should."""
 
-    transport: asyncio.Transport | None = None
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Read up to the body.
 
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        """Send on a connection."""
-        self.transport = conn.transport
-        return await super().send(conn)
-
-
-async def _sent_once(
-    request: aiohttp.ClientRequest, send: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
-) -> aiohttp.ClientResponse:
-    """Pass a request on, its errors as ours, so that the client does not repeat it by itself.
-
-    It would send GET, PUT, DELETE and others once more when a connection breaks before the answer.
-    """
-    try:
-        response = await send(request)
-    except BaseException as error:
-        _abort(request)
-        if isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
-            raise translated(error) from None
-        raise
-    fault = _head_fault(response)
-    if fault is not None:
-        response.close()
-        _abort(request)
-        raise fault
-    return response
+        Errors leave as ours, because of its own the client would send GET, PUT, DELETE and others a second time.
+        """
+        transport = connection.transport
+        try:
+            await super().start(connection)
+        except BaseException as error:
+            _abort(transport)
+            if isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
+                raise translated(error) from None
+            raise
+        fault = _head_fault(self)
+        if fault is not None:
+            _abort(transport)
+            raise fault
+        return self
 
 
-def _abort(request: aiohttp.ClientRequest) -> None:
-    """Drop the connection at once; closing it waits for ever where an API does not read what is left to send."""
-    if isinstance(request, _Request) and request.transport is not None:
-        request.transport.abort()
+def _abort(transport: asyncio.Transport | None) -> None:
+    """Drop a connection at once; closing it waits for ever where an API does not read what is left to send."""
+    if transport is not None:
+        transport.abort()
 
 
 def _head_fault(response: aiohttp.ClientResponse) -> UpstreamProtocolError | None:

@@ -62,6 +62,11 @@ class Backend:
             self.arrived.clear()
             await self.arrived.wait()
 
+    async def emptied(self) -> None:
+        """Wait until every client has left."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None

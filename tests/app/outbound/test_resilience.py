@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import resource
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -329,11 +329,13 @@ async def test_redirects_and_retries_together_are_bounded(opened: Opened) -> Non
 )
 async def test_a_bomb_is_left_long_before_it_is_unpacked(opened: Opened, encoding: str, body: bytes) -> None:
     """F07: 300 KB that unpack to 300 MB; memory grows by less than 50 MB."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start()
     async with backend(reply("200 OK", body, f"Content-Encoding: {encoding}")) as api:
         with refused(ResponseTooLargeError):
             await opened().send(plan(f"{api.url}/x"), deadline=10)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50 * 1024 * 1024
     assert len(api.requests) == 1
 
 
@@ -602,6 +604,39 @@ async def test_each_server_and_origin_has_a_breaker_of_its_own(guarded: HttpUpst
         ("default/a", well.url, "closed"),
         ("default/b", broken.url, "closed"),
     }
+
+
+async def test_upstreams_that_nobody_calls_are_forgotten_but_not_what_is_wrong(
+    guarded: HttpUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.outbound.upstream._MAX_LANES", 4)
+    async with backend(reply("500 Oops")) as broken, backend(OK) as well:
+        for _ in range(10):
+            await guarded.send(plan(f"{broken.url}/x"), deadline=5, server="broken")
+        for number in range(6):
+            await guarded.send(plan(f"{well.url}/x"), deadline=5, server=f"well-{number}")
+    assert {each.server: each.state for each in guarded.health()} == {
+        "broken": "open",
+        "well-3": "closed",
+        "well-4": "closed",
+        "well-5": "closed",
+    }
+
+
+async def test_a_thousand_calls_that_are_cancelled_leave_nothing_behind(opened: Opened) -> None:
+    """Every request is dropped at the API, and every slot is free again."""
+    upstream = opened()
+    async with backend(then_wait(b"")) as api:
+        for _ in range(10):
+            calls = [asyncio.ensure_future(upstream.send(plan(f"{api.url}/x"), deadline=30)) for _ in range(100)]
+            async with asyncio.timeout(5):
+                await api.received(len(api.requests) + 100)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+        async with asyncio.timeout(2):
+            await api.emptied()
+        assert [each.active for each in upstream.health()] == [0]
 
 
 async def test_a_retry_that_waits_while_the_breaker_opens_is_not_sent(opened: Opened, clock: Clock) -> None:
