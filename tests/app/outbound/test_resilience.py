@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import socket
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
+from aiohttp.connector import AddrInfoType
 
 from app.errors import (
     RedirectDeniedError,
@@ -22,8 +24,9 @@ from app.errors import (
     UpstreamUnavailableError,
     UpstreamUnreachableError,
 )
-from app.outbound import HttpUpstream
+from app.outbound import EgressPolicy, HttpUpstream
 from app.outbound.breaker import BreakerRules
+from app.outbound.exchanges import _socket_factory
 from app.outbound.retries import RetryRules
 from app.outbound.slots import SlotRules
 from app.outbound.upstream import UpstreamRules
@@ -154,29 +157,28 @@ async def test_a_cancelled_call_leaves_the_api_and_its_slot(opened: Opened, is_w
     assert [each.active for each in upstream.health()] == [0]
 
 
-async def test_a_large_request_that_nobody_reads_is_dropped_at_the_deadline(opened: Opened) -> None:
+async def test_a_large_request_that_nobody_reads_is_dropped_at_the_deadline(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A connection with unsent bytes is not kept for the day that somebody reads them."""
-    body = bytes(16 * 1024 * 1024)
-    given_up = asyncio.Event()
-    read = asyncio.get_running_loop().create_future()
+    made: list[socket.socket] = []
 
-    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await given_up.wait()
-        count = 0
-        with contextlib.suppress(ConnectionError):
-            while chunk := await reader.read(1024 * 1024):
-                count += len(chunk)
-        writer.close()
-        read.set_result(count)
+    def recording(policy: EgressPolicy) -> Callable[[AddrInfoType], socket.socket]:
+        make = _socket_factory(policy)
 
-    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1024)
-    with refused(UpstreamTimeoutError):
-        place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
-        await opened().send(plan(place, "POST", body=body), deadline=0.3)
-    given_up.set()
-    async with asyncio.timeout(2):
-        assert await read < len(body)
-    server.close()
+        def remember(address: AddrInfoType) -> socket.socket:
+            made.append(make(address))
+            return made[-1]
+
+        return remember
+
+    monkeypatch.setattr("app.outbound.exchanges._socket_factory", recording)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        with refused(UpstreamTimeoutError):
+            place = f"http://127.0.0.1:{deaf.getsockname()[1]}/x"
+            await opened().send(plan(place, "POST", body=bytes(16 * 1024 * 1024)), deadline=0.3)
+        await asyncio.sleep(0.05)
+        assert [each.fileno() for each in made] == [-1]
 
 
 async def test_an_answer_before_the_request_is_whole_is_the_answer(opened: Opened) -> None:
