@@ -1,4 +1,4 @@
-"""JSON texts whose numbers keep their value: what is read is written again digit for digit."""
+"""JSON texts (RFC 8259) whose numbers keep their value: what is read is written again digit for digit."""
 
 from __future__ import annotations
 
@@ -8,19 +8,51 @@ from typing import Any, Final
 
 
 def exact_number(literal: str) -> float | Decimal:
-    """Read a number with a fraction or an exponent so that it is written again with the same value."""
+    """Read a number that has a fraction or an exponent so that `write` writes it with the same value.
+
+    It is a float where that is exact to the digit, else a `Decimal`.
+    """
     value = float(literal)
     return value if repr(value) == literal else Decimal(literal)
 
 
+def exact_integer(literal: str) -> int | Decimal:
+    """Read an integer; the negative zero, which `int` does not have, is a `Decimal`."""
+    return Decimal(literal) if literal == "-0" else int(literal)
+
+
 def read(text: str) -> Any:
-    """Read one JSON value (RFC 8259), strictly: no key twice, no NaN.
+    """Read one value, strictly: no key twice, no NaN.
 
     Raises:
-        ValueError: for anything else; also `RecursionError` where it is nested too deep.
+        ValueError: for anything else; also `RecursionError` where it is nested too deep, `ArithmeticError` where a
+            number is too large.
 
     """
     return _DECODER.decode(text)
+
+
+def write(value: Any) -> str:
+    """Write compact JSON, with every digit of a `Decimal`; raises `ValueError` for NaN."""
+    try:
+        return _ENCODER.encode(value)
+    except TypeError:
+        return _exact(value)
+
+
+def size(value: Any) -> int:
+    """Count the characters of a value as `write` writes it."""
+    return len(write(value))
+
+
+def _exact(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{write(str(key))}:{_exact(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_exact, value)) + "]"
+    return _ENCODER.encode(value)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -34,5 +66,8 @@ def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not JSON.")
 
 
-# Made once: `json.loads` with hooks makes a decoder for every text.
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_float=exact_number)
+# Made once: `json.loads` and `json.dumps` with options make a decoder and an encoder for every value.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse, parse_float=exact_number, parse_int=exact_integer
+)
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)

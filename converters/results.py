@@ -8,37 +8,44 @@ import json
 import math
 import re
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import media_types
-from converters.texts import shortened
+from converters import answer_budget, error_answers, media_types, multipart_answers, streams
+from converters.answers import ApiResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from converters.outputs import OutputChecker
 
-_BAD_REQUEST: Final = 400
+__all__ = ["ApiResponse", "Limits", "Overflow", "ToolResult", "failed", "tool_result"]
+
 _REDIRECT: Final = 300
-_OK: Final = 200
-_MAX_MESSAGE: Final = 4_000
-_MESSAGE_KEYS: Final = ("detail", "message", "error_description", "error_message", "title", "error", "errors", "reason")
-_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:+-]+)", re.IGNORECASE)
+_MEDIA: Final = ("image/", "audio/")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class ApiResponse:
-    """What came back from the API: `content_type` as sent (or ""), `body` decoded from any content encoding."""
+class Limits:
+    """What of an answer goes into a result; more is kept apart, to be read as a resource."""
 
-    status: int
-    content_type: str
-    body: bytes
-    reason: str = ""
-    location: str = ""
+    text: int = 100_000
+    """Characters of a text or of JSON."""
+    binary: int = 1024 * 1024
+    """Bytes of an image, a sound or a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """A whole answer that was too large for its result; `notes` say what of it the result lacks."""
+
+    content: bytes
+    media_type: str
+    notes: tuple[str, ...] = ()
+
+
+DEFAULT_LIMITS: Final = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,22 @@ class ToolResult:
     structured: str | None = None
     is_error: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict)
+    overflow: Overflow | None = None
+
+    def with_resource(self, uri: str) -> ToolResult:
+        """Tell where the whole answer can be read, and what of it is missing here."""
+        if self.overflow is None:
+            return self
+        whole = self.overflow
+        size, kind = len(whole.content), whole.media_type
+        if whole.notes:
+            note = f"The answer was too large and is shortened: {'; '.join(whole.notes)}. "
+            note += f"The whole answer ({size:,} bytes, {kind}) is the resource {uri}, which is read in pieces."
+            block: dict[str, Any] = _text(note)
+        else:
+            block = {"type": "resource_link", "uri": uri, "name": "answer", "mimeType": kind, "size": size}
+        meta = {**self.meta, "causeway/resource": {"uri": uri, "size": size, "mimeType": kind}}
+        return replace(self, content=(*self.content, block), meta=meta)
 
     def to_json(self) -> dict[str, Any]:
         """Give the MCP CallToolResult object as JSON values."""
@@ -69,14 +92,16 @@ def failed(message: str, meta: Mapping[str, Any] | None = None) -> ToolResult:
     return ToolResult((_text(message),), is_error=True, meta=meta or {})
 
 
-def tool_result(response: ApiResponse, output: OutputChecker | None = None) -> ToolResult:
+def tool_result(
+    response: ApiResponse, output: OutputChecker | None = None, limits: Limits = DEFAULT_LIMITS
+) -> ToolResult:
     """Shape a response: JSON, text, images, audio and other bytes each as their content block; 4xx, 5xx as errors.
 
     `output` checks answers of a tool that lists an output schema; such a result always has structured content.
     """
     if response.status >= _REDIRECT:
-        return failed(_error_message(response))
-    result = _shaped(response, output)
+        return failed(error_answers.message(response), {"causeway/status": response.status})
+    result = _shaped(response, output, limits)
     if output is None or result.structured is not None:
         return result
     block = result.content[0]
@@ -85,23 +110,84 @@ def tool_result(response: ApiResponse, output: OutputChecker | None = None) -> T
     return replace(result, structured=structured, meta=meta)
 
 
-def _shaped(response: ApiResponse, output: OutputChecker | None) -> ToolResult:
+def _shaped(response: ApiResponse, output: OutputChecker | None, limits: Limits) -> ToolResult:
     kind = media_types.essence(response.content_type)
     if not response.body:
-        return ToolResult((_text(f"{_status_line(response)}: the API answered without a body."),))
-    text = _decoded(response)
+        return ToolResult((_text(f"{error_answers.status_line(response)}: the API answered without a body."),))
+    if kind.startswith("multipart/") and (parts := multipart_answers.parts(response.body, response.content_type)):
+        return _of_parts(response, parts, limits)
+    if (stream := streams.kind_of(response.content_type)) is not None:
+        return _of_stream(response, stream, output, limits)
+    text = None if kind.startswith(_MEDIA) else response.text()
     if text is not None and (media_types.is_json(kind) or _looks_like_json(text)):
-        return _json_result(text, output)
-    if kind.startswith(("image/", "audio/")):
-        encoded = base64.b64encode(response.body).decode()
-        return ToolResult(({"type": kind.partition("/")[0], "data": encoded, "mimeType": kind},))
+        return _json_result(text, output, limits)
     if text is not None and (not kind or media_types.is_text(kind) or media_types.is_json(kind)):
-        return ToolResult((_text(text),))
-    return ToolResult((_blob(response.body, kind or "application/octet-stream"),))
+        return _text_result(text, kind or "text/plain", response.content_location, limits)
+    return _binary_result(response.body, kind or "application/octet-stream", response.content_location, limits)
 
 
-def _json_result(text: str, output: OutputChecker | None) -> ToolResult:
+def _of_parts(response: ApiResponse, parts: Sequence[tuple[str, bytes, str]], limits: Limits) -> ToolResult:
+    """Give the content blocks of each part; a part that says where it is from is an embedded resource."""
+    blocks: list[Mapping[str, Any]] = []
+    # Every part has its share, so that all together keep to the limits.
+    share = replace(limits, text=max(1, limits.text // len(parts)), binary=max(1, limits.binary // len(parts)))
+    is_cut = False
+    for content_type, content, location in parts:
+        part = ApiResponse(response.status, content_type, content, content_location=location)
+        text = part.text()
+        if location and text is not None and len(text) <= share.text:
+            blocks.append(_embedded_text(text, media_types.essence(content_type), location))
+            continue
+        shaped = _shaped(part, None, share)
+        blocks += shaped.content
+        is_cut = is_cut or shaped.overflow is not None
+    overflow = Overflow(response.body, "multipart/mixed", ("parts are shortened",)) if is_cut else None
+    return ToolResult(tuple(blocks), overflow=overflow)
+
+
+def _of_stream(response: ApiResponse, kind: streams.Kind, output: OutputChecker | None, limits: Limits) -> ToolResult:
+    """Give what a stream answered in the end: one piece as an answer of its own, several as lines."""
+    pieces = streams.answer(streams.items(response.body, kind))
+    if not pieces:
+        return ToolResult((_text(f"{error_answers.status_line(response)}: the API's stream held no answer."),))
+    text = "\n".join(pieces)
+    if len(pieces) == 1 and _looks_like_json(text):
+        return _json_result(text, output, limits)
+    return _text_result(text, "text/plain", "", limits)
+
+
+def _text_result(text: str, kind: str, location: str, limits: Limits) -> ToolResult:
+    if len(text) > limits.text:
+        cut = answer_budget.trimmed_text(text, limits.text)
+        return ToolResult(
+            (_text(cut.text),), overflow=Overflow(text.encode("utf-8", "replace"), kind, tuple(cut.notes))
+        )
+    return ToolResult((_embedded_text(text, kind, location) if location else _text(text),))
+
+
+def _binary_result(body: bytes, kind: str, location: str, limits: Limits) -> ToolResult:
+    if len(body) > limits.binary:
+        said = _text(f"The API answered with {len(body):,} bytes of {kind}.")
+        return ToolResult((said,), overflow=Overflow(body, kind))
+    encoded = base64.b64encode(body).decode()
+    if kind.startswith(_MEDIA) and not location:
+        return ToolResult(({"type": kind.partition("/")[0], "data": encoded, "mimeType": kind},))
+    uri = location or f"urn:causeway:result:{hashlib.sha256(body).hexdigest()[:32]}"
+    return ToolResult(({"type": "resource", "resource": {"uri": uri, "mimeType": kind, "blob": encoded}},))
+
+
+def _embedded_text(text: str, kind: str, location: str) -> dict[str, Any]:
+    text = _SURROGATE.sub("\ufffd", text)
+    return {"type": "resource", "resource": {"uri": location, "mimeType": kind or "text/plain", "text": text}}
+
+
+def _json_result(text: str, output: OutputChecker | None, limits: Limits) -> ToolResult:
     """Give JSON as text and, where it is an object, as structured content; JSON that is not strict is repaired."""
+    overflow = None
+    if len(text) > limits.text:
+        cut = answer_budget.trimmed_json(text, limits.text)
+        overflow = Overflow(text.encode("utf-8", "replace"), "application/json", tuple(cut.notes))
+        text = cut.text
     try:
         value = _STRICT.decode(text)
         if _ESCAPED_SURROGATE.search(text) and _SURROGATE.search(_compact(value)):
@@ -110,11 +196,13 @@ def _json_result(text: str, output: OutputChecker | None) -> ToolResult:
         value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite_or_none)
         text = _SURROGATE.sub("\ufffd", _compact(value))
     except (ValueError, RecursionError):
-        return ToolResult((_text(text),), meta={"causeway/warning": "The response says it is JSON, but it is not."})
+        meta = {"causeway/warning": "The response says it is JSON, but it is not."}
+        return ToolResult((_text(text),), meta=meta, overflow=overflow)
     if output is None:
-        return ToolResult((_text(text),), structured=text if isinstance(value, dict) else None)
+        return ToolResult((_text(text),), structured=text if isinstance(value, dict) else None, overflow=overflow)
     structured, warning = output.structured(text, value)
-    return ToolResult((_text(text),), structured=structured, meta={"causeway/warning": warning} if warning else {})
+    meta = {"causeway/warning": warning} if warning else {}
+    return ToolResult((_text(text),), structured=structured, meta=meta, overflow=overflow)
 
 
 class _NotStrictError(Exception):
@@ -154,76 +242,6 @@ def _looks_like_json(text: str) -> bool:
     return True
 
 
-def _decoded(response: ApiResponse) -> str | None:
-    """Decode the body by its charset, else UTF-8; None where it is not text. A byte order mark is dropped."""
-    kind = media_types.essence(response.content_type)
-    is_textual = not kind or media_types.is_text(kind) or media_types.is_json(kind)
-    declared = _CHARSET.search(response.content_type)
-    for charset in (declared[1] if declared else "", "utf-8-sig"):
-        try:
-            return response.body.decode(charset or "utf-8-sig").strip("\ufeff")
-        except (LookupError, UnicodeDecodeError, ValueError):
-            continue
-    return response.body.decode("latin-1") if is_textual and kind else None
-
-
 def _text(text: str) -> dict[str, Any]:
     # Half of a surrogate pair, as UTF-7 and JSON escapes can write it, could not be sent on.
     return {"type": "text", "text": _SURROGATE.sub("\ufffd", text)}
-
-
-def _blob(body: bytes, kind: str) -> dict[str, Any]:
-    digest = hashlib.sha256(body).hexdigest()[:32]
-    resource = {
-        "uri": f"urn:causeway:result:{digest}",
-        "mimeType": kind,
-        "blob": base64.b64encode(body).decode(),
-    }
-    return {"type": "resource", "resource": resource}
-
-
-def _status_line(response: ApiResponse) -> str:
-    try:
-        reason = response.reason or HTTPStatus(response.status).phrase
-    except ValueError:
-        reason = ""
-    return f"{response.status} {reason}".strip()
-
-
-def _error_message(response: ApiResponse) -> str:
-    """Say what went wrong in the API's own words: status, reason and the body's message, never an HTML page."""
-    status = _status_line(response)
-    if response.status < _BAD_REQUEST:
-        return f"{status}: the API answered with a redirect, which was not followed."
-    text = _decoded(response)
-    if text is None or not text.strip():
-        return f"{status}."
-    message = _message_in(text.strip())
-    return f"{status}: {shortened(message, _MAX_MESSAGE)}" if message else f"{status}."
-
-
-def _message_in(text: str) -> str:
-    if text[:1] in {"{", "["}:
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-        found = _message_of(value)
-        return found if found and found == text else f"{found}\n{text}" if found else text
-    if "<" in text[:200] and ("<html" in text[:2000].lower() or "<!doctype" in text[:200].lower()):
-        title = _TITLE.search(text)
-        return title[1].strip() if title else ""
-    return text
-
-
-def _message_of(value: Any) -> str:
-    """Find the message in common error shapes: RFC 9457, OAuth, `{"error": {"message"}}`, `{"errors": [...]}`."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "; ".join(filter(None, (_message_of(each) for each in value[:5])))
-    if isinstance(value, dict):
-        for key in _MESSAGE_KEYS:
-            if value.get(key) and (found := _message_of(value[key])):
-                return found
-    return ""

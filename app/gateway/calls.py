@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.errors import CausewayError, UpstreamError
+from app.gateway.answers import AnswerStore
 from converters import ArgumentsError
 from converters.request_plans import ServerUnknownError, plan
 from converters.results import ToolResult, failed, tool_result
@@ -18,7 +19,7 @@ from converters.results import ToolResult, failed, tool_result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.gateway.ports import Upstream
+    from app.gateway.ports import OnChunk, Upstream
     from app.gateway.snapshots import ServerSnapshot, ServerTool
     from converters.healing import Repair
     from converters.request_plans import RequestPlan
@@ -39,18 +40,28 @@ class ToolCalls:
 
     def __init__(self, upstream: Upstream, *, deadline: float) -> None:
         """Send through `upstream`; `deadline` in seconds bounds one call."""
+        self.answers = AnswerStore()
         self._upstream = upstream
         self._deadline = deadline
         # One thread: more would not be faster, and would take more turns from the event loop.
         self._shaping = ThreadPoolExecutor(1, "large-answers")
 
-    async def call(self, snapshot: ServerSnapshot, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        """Perform one call; raises only `UnknownToolError`."""
+    async def call(
+        self, snapshot: ServerSnapshot, name: str, arguments: Mapping[str, Any], *, on_chunk: OnChunk | None = None
+    ) -> ToolResult:
+        """Perform one call; raises only `UnknownToolError`.
+
+        `on_chunk` is told the media type and each piece of the API's answer as it comes.
+        """
         tool = find_tool(snapshot, name)
         try:
             request, repairs = planned(tool, arguments)
             response = await self._upstream.send(
-                request, deadline=self._deadline, server=snapshot.key, is_repeatable=tool.is_repeatable
+                request,
+                deadline=self._deadline,
+                server=snapshot.key,
+                is_repeatable=tool.is_repeatable,
+                on_chunk=on_chunk,
             )
         except ArgumentsError as error:
             return failed(_explained(tool, error), {"causeway/code": error.problems[0].code})
@@ -59,6 +70,8 @@ class ToolCalls:
         except UpstreamError as error:
             return failed(error.message, _meta(error))
         result = await self._shaped(response, tool)
+        if result.overflow is not None:
+            result = result.with_resource(self.answers.keep(snapshot.key, result.overflow))
         return _with_repairs(result, repairs) if repairs else result
 
     async def _shaped(self, response: ApiResponse, tool: ServerTool) -> ToolResult:

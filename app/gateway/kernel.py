@@ -24,12 +24,23 @@ from mcp.shared.inbound import (
     find_duplicated_routing_header,
 )
 from mcp.shared.transport_context import TransportContext
-from mcp_types import PROTOCOL_VERSION_META_KEY
+from mcp_types import (
+    PROTOCOL_VERSION_META_KEY,
+    EmptyResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ReadResourceResult,
+    ResourceTemplate,
+    SetLevelRequestParams,
+)
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
+
+from app.gateway.answers import TEMPLATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from app.gateway.answers import AnswerStore
     from app.gateway.messages import Message, RequestId
     from app.gateway.snapshots import ServerSnapshot
 
@@ -42,6 +53,10 @@ __all__ = [
     "http_status",
 ]
 
+_RESULTS: Final = ResourceTemplate(
+    name="results", uri_template=TEMPLATE, description="A whole answer that was too large for a tool's result."
+)
+_RESOURCE_NOT_FOUND: Final = -32002
 _UNSTATED_VERSION: Final = "2025-03-26"
 """What a handshake client speaks that sends no `MCP-Protocol-Version` (2025-06-18, Transports)."""
 
@@ -129,8 +144,9 @@ class _Exchange:
 class Kernels:
     """Keeps one SDK server per snapshot, made when first needed."""
 
-    def __init__(self) -> None:
-        """Start without servers."""
+    def __init__(self, answers: AnswerStore) -> None:
+        """Start without servers; `answers` are their resources."""
+        self._answers = answers
         self._servers: weakref.WeakKeyDictionary[ServerSnapshot, Server[Any]] = weakref.WeakKeyDictionary()
 
     async def answer(self, snapshot: ServerSnapshot, message: Message, era: Era) -> dict[str, Any]:
@@ -159,7 +175,7 @@ class Kernels:
     def _server(self, snapshot: ServerSnapshot) -> Server[Any]:
         server = self._servers.get(snapshot)
         if server is None:
-            server = self._servers[snapshot] = _make_server(snapshot)
+            server = self._servers[snapshot] = _make_server(snapshot, self._answers)
         return server
 
 
@@ -168,15 +184,39 @@ def _handshake_version(message: Message, era: Era) -> str:
     return LATEST_HANDSHAKE_VERSION if message.method == "initialize" else era.version
 
 
-def _make_server(snapshot: ServerSnapshot) -> Server[Any]:
-    return Server(
+def _make_server(snapshot: ServerSnapshot, answers: AnswerStore) -> Server[Any]:
+    """Make the SDK's server of a snapshot; its resources are the answers that were too large for a result."""
+    owner = snapshot.key
+
+    async def list_resources(context: Any, params: Any) -> ListResourcesResult:  # noqa: ARG001 - the SDK's signature
+        return ListResourcesResult(resources=[])
+
+    async def list_templates(context: Any, params: Any) -> ListResourceTemplatesResult:  # noqa: ARG001 - as above
+        return ListResourceTemplatesResult(resource_templates=[_RESULTS])
+
+    async def read_resource(context: Any, params: Any) -> ReadResourceResult:
+        contents = answers.read(owner, params.uri)
+        if contents is None:
+            code = -32602 if context.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS else _RESOURCE_NOT_FOUND
+            raise MCPError(code=code, message="There is no such answer, or it was dropped: call the tool again.")
+        return ReadResourceResult.model_validate({"contents": contents})
+
+    async def set_level(context: Any, params: Any) -> EmptyResult:  # noqa: ARG001 - as above
+        return EmptyResult()
+
+    server = Server(
         snapshot.name,
         version=snapshot.version,
         title=snapshot.title,
         instructions=snapshot.instructions or None,
         on_list_tools=_answered_before,
         on_call_tool=_answered_before,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
     )
+    server.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
+    return server
 
 
 async def _answered_before(context: Any, params: Any) -> Any:  # noqa: ARG001 - the SDK's handler signature

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -18,11 +19,18 @@ class ToolCatalog(Protocol):
         ...
 
 
+OnChunk = Callable[[str, bytes], Awaitable[None]]
+
+
 class Upstream(Protocol):
     """The way to the APIs behind the tools: the egress policy, time and size limits stand behind it."""
 
-    async def send(self, plan: RequestPlan, *, deadline: float, server: str, is_repeatable: bool) -> ApiResponse:
+    async def send(
+        self, plan: RequestPlan, *, deadline: float, server: str, is_repeatable: bool, on_chunk: OnChunk | None = None
+    ) -> ApiResponse:
         """Send one request; `deadline` in seconds bounds all of it.
+
+        `on_chunk` is told the media type and each piece of a success's body as it comes, decoded.
 
         `server` names the MCP server that calls: what one does to an API does not touch another. `is_repeatable` says
         that sending the request twice does what sending it once does, although its method does not promise so.

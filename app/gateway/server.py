@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway import messages
 from app.gateway.calls import UnknownToolError
+from app.gateway.event_stream import EventStream, NewsOfCall
 from app.gateway.kernel import Era, KernelError, Kernels, classify, http_status
 from app.gateway.messages import INVALID_PARAMS, MessageError, error_bytes, result_bytes
 from app.gateway.snapshots import modern_envelope, to_bytes
@@ -53,6 +55,19 @@ class HttpError(Exception):
         self.headers = headers
 
 
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """One POST and the ways to answer it."""
+
+    headers: list[tuple[str, str]]
+    receive: Receive
+    stream: EventStream
+
+    @property
+    def accepts_stream(self) -> bool:
+        return any(name == "accept" and "text/event-stream" in value.lower() for name, value in self.headers)
+
+
 class McpEndpoint:
     """The ASGI application under `/mcp/{namespace}/{server}`."""
 
@@ -60,7 +75,7 @@ class McpEndpoint:
         """Serve what `catalog` holds, performing calls with `calls`."""
         self._catalog = catalog
         self._calls = calls
-        self._kernels = Kernels()
+        self._kernels = Kernels(calls.answers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -74,8 +89,11 @@ class McpEndpoint:
             return
         except _ClientGoneError:
             return
-        status, answer = await self._answer(snapshot, body, headers, receive)
-        if status != _CLIENT_GONE:
+        exchange = _Exchange(headers, receive, EventStream(send))
+        status, answer = await self._answer(snapshot, body, exchange)
+        if exchange.stream.is_open:
+            await exchange.stream.finish(answer)
+        elif status != _CLIENT_GONE:
             await _respond(send, status, answer)
 
     def _find(self, path: str) -> ServerSnapshot:
@@ -85,20 +103,18 @@ class McpEndpoint:
             raise HttpError(404, "There is no MCP server at this URL.")
         return snapshot
 
-    async def _answer(
-        self, snapshot: ServerSnapshot, body: bytes, headers: list[tuple[str, str]], receive: Receive
-    ) -> tuple[int, bytes]:
+    async def _answer(self, snapshot: ServerSnapshot, body: bytes, exchange: _Exchange) -> tuple[int, bytes]:
         try:
             message = messages.read(body)
             if message.request_id is None or not message.method:
                 return 202, b""
-            era = classify(message, headers)
+            era = classify(message, exchange.headers)
         except MessageError as error:
             return 400, error_bytes(error.request_id, error.code, error.message)
         except KernelError as error:
             return http_status(error.code), error_bytes(_id_of(message), error.code, error.message, error.data)
         try:
-            result = await self._result(snapshot, message, era, receive)
+            result = await self._result(snapshot, message, era, exchange)
         except _ClientGoneError:
             return _CLIENT_GONE, b""
         except KernelError as error:
@@ -106,12 +122,13 @@ class McpEndpoint:
             return status, error_bytes(message.request_id, error.code, error.message, error.data)
         return 200, result_bytes(message.request_id, result)
 
-    async def _result(self, snapshot: ServerSnapshot, message: Message, era: Era, receive: Receive) -> bytes:
+    async def _result(self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange) -> bytes:
         if message.method == "tools/call":
             name, arguments = _call_params(message)
-            with _cancelled_by_hang_up(receive):
+            on_chunk = NewsOfCall(exchange.stream, message, era).on_chunk if exchange.accepts_stream else None
+            with _cancelled_by_hang_up(exchange.receive):
                 try:
-                    result = await self._calls.call(snapshot, name, arguments)
+                    result = await self._calls.call(snapshot, name, arguments, on_chunk=on_chunk)
                 except UnknownToolError as error:
                     raise KernelError(INVALID_PARAMS, error.message) from None
             return _render_result(result, snapshot, era)

@@ -10,7 +10,7 @@ import io
 import socket
 import ssl
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 from yarl import URL
@@ -22,24 +22,19 @@ from converters.results import ApiResponse
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from aiohttp.connector import AddrInfoType, Connection
 
     from app.outbound.policy import EgressPolicy
     from converters.request_plans import RequestPlan
 
+    OnChunk = Callable[[str, bytes], Awaitable[None]]
+
 MAX_HEADERS: Final = 64 * 1024
 _MAX_HEADER_COUNT: Final = 128
 _LARGE: Final = 1024 * 1024
 _SWITCHING_PROTOCOLS: Final = 101
-
-
-class Answer(NamedTuple):
-    """A response, and what its Retry-After field says."""
-
-    response: ApiResponse
-    retry_after: str
 
 
 class Exchanges:
@@ -95,8 +90,10 @@ class Exchanges:
             )
         return self._session
 
-    async def exchange(self, url: str, plan: RequestPlan) -> Answer:
+    async def exchange(self, url: str, plan: RequestPlan, on_chunk: OnChunk | None = None) -> ApiResponse:
         """Send the request to `url`, which is the plan's or where it was redirected to, and read the answer.
+
+        `on_chunk` is told the media type and each piece of a success's body as it comes, decoded.
 
         Raises:
             UpstreamError: when there is no answer within the limits.
@@ -111,7 +108,7 @@ class Exchanges:
                 allow_redirects=False,
             )
             try:
-                return await self._read(response)
+                return await self._read(response, on_chunk)
             except BaseException:
                 _abort(response.connection and response.connection.transport)
                 response.close()
@@ -121,20 +118,24 @@ class Exchanges:
         except (aiohttp.ClientError, ValueError, OSError) as error:
             raise translated(error) from None
 
-    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+    async def _read(self, response: aiohttp.ClientResponse, on_chunk: OnChunk | None) -> ApiResponse:
         headers = response.headers
-        body = await self._body(response.content, ",".join(headers.getall("Content-Encoding", ())))
-        answer = ApiResponse(
+        if on_chunk is not None and not response.ok:
+            on_chunk = None
+        chunks = self._chunks(response.content, ",".join(headers.getall("Content-Encoding", ())))
+        body = await _joined(chunks, headers.get("Content-Type", ""), on_chunk)
+        return ApiResponse(
             status=response.status,
             content_type=headers.get("Content-Type", ""),
             body=body,
             reason=response.reason or "",
             location=headers.get("Location", ""),
+            content_location=headers.get("Content-Location", ""),
+            retry_after=headers.get("Retry-After", ""),
         )
-        return Answer(answer, headers.get("Retry-After", ""))
 
-    async def _body(self, content: aiohttp.StreamReader, encoding: str) -> bytes:
-        chunks: list[bytes] = []
+    async def _chunks(self, content: aiohttp.StreamReader, encoding: str) -> AsyncGenerator[bytes]:
+        """Read a body as it comes, decoded."""
         decoder: Decoder | None = None
         size = 0
         while chunk := await content.readany():
@@ -142,14 +143,23 @@ class Exchanges:
             if size > self._max_response:
                 raise ResponseTooLargeError(f"The answer of the API is larger than {self._max_response:,} bytes.")
             if not encoding:
-                chunks.append(chunk)
+                yield chunk
                 continue
             # Made where there is a body: the answer to a HEAD request names the encoding of one that does not come.
             decoder = decoder or Decoder(encoding, self._max_response)
-            chunks.extend(decoder.feed(chunk))
+            for piece in decoder.feed(chunk):
+                yield piece
         if decoder is not None:
             decoder.finish()
-        return b"".join(chunks)
+
+
+async def _joined(chunks: AsyncGenerator[bytes], content_type: str, on_chunk: OnChunk | None) -> bytes:
+    found: list[bytes] = []
+    async for chunk in chunks:
+        found.append(chunk)
+        if on_chunk is not None:
+            await on_chunk(content_type, chunk)
+    return b"".join(found)
 
 
 class _Response(aiohttp.ClientResponse):

@@ -14,7 +14,7 @@ from app.errors import UpstreamError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from app.outbound.exchanges import Answer
+    from converters.answers import ApiResponse
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY"})
 """Methods that change nothing (RFC 9110 section 9.2.1, and QUERY)."""
@@ -52,13 +52,13 @@ class Retries:
         self._count = 0
         self._ends = ends
 
-    def after(self, outcome: Answer | UpstreamError, now: float) -> float | None:
+    def after(self, outcome: ApiResponse | UpstreamError, now: float) -> float | None:
         """Give the seconds to wait before sending again, or None where the outcome is final."""
         if not self._left:
             return None
         if isinstance(outcome, UpstreamError):
             return self._pause(0.0, now) if outcome.is_transient else None
-        status = outcome.response.status
+        status = outcome.status
         if status not in _RETRIED:
             return None
         asked = retry_after_seconds(outcome.retry_after) if outcome.retry_after else 0.0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from app.outbound.exchanges import Answer
+    from app.outbound.exchanges import OnChunk
     from app.outbound.policy import EgressPolicy
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse
@@ -82,6 +82,15 @@ class _Lane:
         return self.breaker.is_closed and not self.slots.active and not self.waiting
 
 
+class _Call(NamedTuple):
+    """One call on its way."""
+
+    lane: _Lane
+    plan: RequestPlan
+    retries: Retries
+    on_chunk: OnChunk | None
+
+
 class HttpUpstream:
     """Sends request plans; made once, closed at the end."""
 
@@ -115,12 +124,18 @@ class HttpUpstream:
         ]
 
     async def send(
-        self, plan: RequestPlan, *, deadline: float, server: str = "", is_repeatable: bool = False
+        self,
+        plan: RequestPlan,
+        *,
+        deadline: float,
+        server: str = "",
+        is_repeatable: bool = False,
+        on_chunk: OnChunk | None = None,
     ) -> ApiResponse:
         """Send one request and read its answer within `deadline` seconds.
 
         `server` names the MCP server that calls; `is_repeatable` says that the request may be sent again although its
-        method may change something.
+        method may change something. `on_chunk` is told the media type and each piece of a success's body as it comes.
 
         Raises:
             UpstreamError: when there is no answer, with a sentence fit for the caller.
@@ -134,7 +149,7 @@ class HttpUpstream:
             async with asyncio.timeout(deadline):
                 ends = asyncio.get_running_loop().time() + deadline
                 retries = Retries(self._rules.retries, is_allowed=is_repeatable, ends=ends)
-                response = await self._follow(lane, plan, retries)
+                response = await self._follow(_Call(lane, plan, retries, on_chunk))
         except TimeoutError:
             lane.breaker.failed(is_probe=is_probe)
             raise UpstreamTimeoutError(f"The API did not answer within {deadline:g} seconds.") from None
@@ -157,24 +172,24 @@ class HttpUpstream:
             lane = self._lanes[key] = _Lane(self._rules)
         return lane
 
-    async def _follow(self, lane: _Lane, plan: RequestPlan, retries: Retries) -> ApiResponse:
-        url = plan.url
+    async def _follow(self, call: _Call) -> ApiResponse:
+        url = call.plan.url
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._retried(lane, url, plan, retries)
-            target = redirected(plan.method, url, response)
+            response = await self._retried(call, url)
+            target = redirected(call.plan.method, url, response)
             if target is None:
                 return response
             url = target
         raise RedirectDeniedError(f"The API redirected more than {MAX_REDIRECTS} times.")
 
-    async def _retried(self, lane: _Lane, url: str, plan: RequestPlan, retries: Retries) -> ApiResponse:
+    async def _retried(self, call: _Call, url: str) -> ApiResponse:
         while True:
-            outcome = await self._exchange(lane, url, plan)
-            pause = retries.after(outcome, _now())
-            if pause is None or not await self._paused(lane, pause):
+            outcome = await self._exchange(call, url)
+            pause = call.retries.after(outcome, _now())
+            if pause is None or not await self._paused(call.lane, pause):
                 if isinstance(outcome, UpstreamError):
                     raise outcome
-                return outcome.response
+                return outcome
 
     async def _paused(self, lane: _Lane, pause: float) -> bool:
         """Wait before sending again; gives False, at once or in the end, where that is no longer wanted."""
@@ -187,15 +202,16 @@ class HttpUpstream:
             lane.waiting -= 1
         return lane.breaker.is_closed
 
-    async def _exchange(self, lane: _Lane, url: str, plan: RequestPlan) -> Answer | UpstreamError:
-        if not lane.slots.take():
-            await lane.slots.wait()
+    async def _exchange(self, call: _Call, url: str) -> ApiResponse | UpstreamError:
+        slots = call.lane.slots
+        if not slots.take():
+            await slots.wait()
         try:
-            return await self._exchanges.exchange(url, plan)
+            return await self._exchanges.exchange(url, call.plan, call.on_chunk)
         except UpstreamError as error:
             return error
         finally:
-            lane.slots.give_back()
+            slots.give_back()
 
 
 def _now() -> float:

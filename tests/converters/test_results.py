@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.results import ApiResponse, ToolResult, failed, tool_result
+from converters.results import ApiResponse, Limits, ToolResult, failed, tool_result
 
 
 def result(body: bytes | str, content_type: str = "application/json", status: int = 200, **more: str) -> ToolResult:
@@ -279,3 +279,78 @@ def test_no_answer_of_an_api_breaks_a_call(status: int, content_type: str, body:
     found = tool_result(ApiResponse(status, content_type, body)).to_json()
 
     json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+
+
+# --- several parts, and answers that come piece by piece
+
+
+def multipart(*parts: bytes) -> bytes:
+    return b"".join(b"--x\r\n" + part + b"\r\n" for part in parts) + b"--x--\r\n"
+
+
+def test_each_part_is_a_block() -> None:
+    body = multipart(
+        b"Content-Type: text/plain\r\n\r\nhello",
+        b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\niVBORw==",
+        b"Content-Type: application/json\r\nContent-Location: test://a\r\n\r\n{}",
+        b'Content-Type: application/json\r\n\r\n{"a": 1.10}',
+        b"Content-Type: application/pdf\r\nContent-Location: test://b\r\n\r\n\xff",
+    )
+    found = result(body, 'multipart/mixed; boundary="x"')
+
+    assert found.content == (
+        {"type": "text", "text": "hello"},
+        {"type": "image", "data": "iVBORw==", "mimeType": "image/png"},
+        {"type": "resource", "resource": {"uri": "test://a", "mimeType": "application/json", "text": "{}"}},
+        {"type": "text", "text": '{"a": 1.10}'},
+        {"type": "resource", "resource": {"uri": "test://b", "mimeType": "application/pdf", "blob": "/w=="}},
+    )
+    assert found.structured is None
+
+
+def test_parts_without_a_boundary_are_one_answer() -> None:
+    (block,) = result("plain", "multipart/mixed").content
+    assert block["resource"]["blob"] == base64.b64encode(b"plain").decode()
+
+
+def test_parts_that_are_too_large_together_are_shortened() -> None:
+    part = b"Content-Type: text/plain\r\n\r\n" + b"y" * 900
+    found = tool_result(
+        ApiResponse(200, "multipart/mixed; boundary=x", multipart(part, part)), limits=Limits(text=1_000)
+    )
+
+    assert [len(block["text"]) for block in found.content] == [500, 500]
+    assert found.overflow is not None
+    assert found.overflow.content.startswith(b"--x")
+
+
+def test_a_text_that_says_where_it_is_from_is_an_embedded_resource() -> None:
+    found = result("hello", "text/plain", content_location="test://static")
+    assert found.content == (
+        {"type": "resource", "resource": {"uri": "test://static", "mimeType": "text/plain", "text": "hello"}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "text", "structured"),
+    [
+        ('{"progress": 1}\n{"a": 1.10}\n', "application/x-ndjson", '{"a": 1.10}', '{"a": 1.10}'),
+        ('{"a": 1}\n{"b": 2}\n', "application/jsonl", '{"a": 1}\n{"b": 2}', None),
+        ("data: one\n\ndata: [DONE]\n\n", "text/event-stream", "one", None),
+        ("event: result\ndata: [1]\n\n", "text/event-stream", "[1]", None),
+        (": nothing\n\n", "text/event-stream", "200 OK: the API's stream held no answer.", None),
+    ],
+)
+def test_a_stream_is_what_it_answered(body: str, content_type: str, text: str, structured: str | None) -> None:
+    found = result(body, content_type)
+
+    assert text_of(found) == text
+    assert found.structured == structured
+
+
+def test_an_error_says_when_to_try_again() -> None:
+    found = result('{"detail": "Slow down"}', "application/json", 429, retry_after="7")
+
+    assert text_of(found).splitlines()[0] == "429 Too Many Requests: Slow down"
+    assert text_of(found).splitlines()[-1] == "Try again after 7 seconds."
+    assert found.meta["causeway/status"] == 429

@@ -34,8 +34,11 @@ class FakeUpstream:
     repeatable: list[bool] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     was_cancelled: bool = False
+    chunks: tuple[bytes, ...] = ()
 
-    async def send(self, plan: RequestPlan, *, deadline: float, server: str, is_repeatable: bool) -> ApiResponse:
+    async def send(
+        self, plan: RequestPlan, *, deadline: float, server: str, is_repeatable: bool, on_chunk: Any = None
+    ) -> ApiResponse:
         self.plans.append(plan)
         self.deadlines.append(deadline)
         self.servers.append(server)
@@ -50,6 +53,8 @@ class FakeUpstream:
         if isinstance(self.response, Exception):
             raise self.response
         assert self.response is not None
+        for chunk in self.chunks:
+            await on_chunk(self.response.content_type, chunk) if on_chunk else None
         return self.response
 
 
@@ -104,5 +109,6 @@ async def ask(
     """Make a request as a well-behaved client of that protocol version makes it."""
     if version != MODERN:
         return await post(to, request(method, params), headers(version))
-    named = [("Mcp-Name", params["name"])] if params and method == "tools/call" else []
+    name = (params or {}).get({"tools/call": "name", "resources/read": "uri"}.get(method, ""))
+    named = [("Mcp-Name", name)] if name else []
     return await post(to, request(method, envelope(**(params or {}))), headers(version, ("Mcp-Method", method), *named))

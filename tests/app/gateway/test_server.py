@@ -215,12 +215,12 @@ async def test_ping_is_answered_in_the_handshake_versions(version: str) -> None:
     assert (await ask(endpoint(), "ping", version=version)).json()["result"] == {}
 
 
-@pytest.mark.parametrize("method", ["ping", "initialize", "tools/buy", "resources/list", "Tools/List", "prompts/list"])
+@pytest.mark.parametrize("method", ["ping", "initialize", "tools/buy", "tools/sell", "Tools/List", "prompts/list"])
 async def test_a_method_unknown_to_2026_07_28_is_404(method: str) -> None:
     assert error(await ask(endpoint(), method, version=MODERN)) == (404, -32601)
 
 
-@pytest.mark.parametrize("method", ["server/discover", "tools/buy", "resources/list", "prompts/list", "Tools/List"])
+@pytest.mark.parametrize("method", ["server/discover", "tools/buy", "tools/sell", "prompts/list", "Tools/List"])
 @pytest.mark.parametrize("version", HANDSHAKE)
 async def test_a_method_unknown_to_a_handshake_version_is_an_error_in_a_200(method: str, version: str) -> None:
     assert error(await ask(endpoint(), method, version=version)) == (200, -32601)

@@ -6,7 +6,6 @@ from email.utils import format_datetime
 import pytest
 
 from app.errors import UpstreamProtocolError, UpstreamResetError
-from app.outbound.exchanges import Answer
 from app.outbound.retries import Retries, RetryRules, retry_after_seconds
 from converters.results import ApiResponse
 
@@ -17,8 +16,8 @@ def retries(*, jitter: float = 0.5, is_allowed: bool = True, ends: float = 100.0
     return Retries(RetryRules(jitter=lambda: jitter), is_allowed=is_allowed, ends=ends)
 
 
-def answer(status: int, retry_after: str = "") -> Answer:
-    return Answer(ApiResponse(status, "", b""), retry_after)
+def answer(status: int, retry_after: str = "") -> ApiResponse:
+    return ApiResponse(status, "", b"", retry_after=retry_after)
 
 
 @pytest.mark.parametrize("status", [408, 502, 503, 504])

@@ -1,0 +1,98 @@
+"""A POST that is answered as a stream: news of the work, then the answer (2025-11-25, "Transports").
+
+It becomes a stream only when there is news: a call without any is answered as JSON.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from app.gateway.snapshots import to_bytes
+from converters.streams import LOG_LEVELS, LogMessage, Progress, StreamReader, kind_of, news
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from app.gateway.kernel import Era
+    from app.gateway.messages import Message
+
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_HEADERS: Final = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class EventStream:
+    """The answer to one POST, while it may still become a stream."""
+
+    def __init__(self, send: Send) -> None:
+        """Answer by `send`, the ASGI callable."""
+        self._send = send
+        self.is_open = False
+
+    async def push(self, message: bytes) -> None:
+        """Send one JSON-RPC message, opening the stream with the first."""
+        if not self.is_open:
+            self.is_open = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await self._send({"type": "http.response.body", "body": _event(message), "more_body": True})
+
+    async def finish(self, message: bytes) -> None:
+        """Send the last message, the answer, and end the stream."""
+        await self._send({"type": "http.response.body", "body": _event(message) if message else b""})
+
+
+def _event(message: bytes) -> bytes:
+    return b"event: message\ndata: " + message + b"\n\n"
+
+
+class NewsOfCall:
+    """Tells a client what the API's stream tells of the work: progress where it was asked for, and log messages."""
+
+    def __init__(self, stream: EventStream, message: Message, era: Era) -> None:
+        """Tell on `stream` what concerns the request `message`."""
+        meta = (message.params or {}).get("_meta")
+        meta = meta if isinstance(meta, dict) else {}
+        self._stream = stream
+        self._token = meta.get("progressToken")
+        self._levels = _levels(era, meta)
+        self._reader: StreamReader | None = None
+        self._last = float("-inf")
+
+    async def on_chunk(self, content_type: str, chunk: bytes) -> None:
+        """Take a piece of the API's answer as it comes."""
+        if self._reader is None:
+            kind = kind_of(content_type)
+            if kind is None:
+                return
+            self._reader = StreamReader(kind)
+        for item in self._reader.feed(chunk):
+            told = news(item)
+            if isinstance(told, Progress):
+                await self._progress(told)
+            elif isinstance(told, LogMessage) and told.level in self._levels:
+                params = {"level": told.level, "logger": told.logger, "data": told.data}
+                await self._notify("notifications/message", params)
+
+    async def _progress(self, told: Progress) -> None:
+        # The value must increase with each notification (2025-11-25, "Progress").
+        if self._token is None or told.progress <= self._last:
+            return
+        self._last = told.progress
+        params = {"progressToken": self._token, "progress": told.progress, "total": told.total, "message": told.message}
+        await self._notify("notifications/progress", params)
+
+    async def _notify(self, method: str, params: dict[str, Any]) -> None:
+        given = {name: value for name, value in params.items() if value is not None}
+        await self._stream.push(to_bytes({"jsonrpc": "2.0", "method": method, "params": given}))
+
+
+def _levels(era: Era, meta: dict[str, Any]) -> tuple[str, ...]:
+    """List the levels to tell: since 2026-07-28 those that the request asks for, before that all."""
+    if not era.is_modern:
+        return LOG_LEVELS
+    asked = meta.get("io.modelcontextprotocol/logLevel")
+    return LOG_LEVELS[LOG_LEVELS.index(asked) :] if asked in LOG_LEVELS else ()

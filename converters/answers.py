@@ -1,0 +1,36 @@
+"""What an API answers, as values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from converters import media_types
+
+_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:+-]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiResponse:
+    """What came back from the API: `body` decoded from any content encoding, fields as sent (or "")."""
+
+    status: int
+    content_type: str
+    body: bytes
+    reason: str = ""
+    location: str = ""
+    content_location: str = ""
+    retry_after: str = ""
+
+    def text(self) -> str | None:
+        """Decode the body by its charset, else UTF-8; None where it is not text. A byte order mark is dropped."""
+        kind = media_types.essence(self.content_type)
+        is_textual = not kind or media_types.is_text(kind) or media_types.is_json(kind)
+        declared = _CHARSET.search(self.content_type)
+        for charset in (declared[1] if declared else "", "utf-8-sig"):
+            try:
+                return self.body.decode(charset or "utf-8-sig").strip("\ufeff")
+            except (LookupError, UnicodeDecodeError, ValueError):
+                continue
+        return self.body.decode("latin-1") if is_textual and kind else None

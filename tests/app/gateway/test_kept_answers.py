@@ -1,0 +1,96 @@
+"""Answers that are too large for a result are shortened, and can be read whole as resources."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from app.gateway.answers import PIECE, AnswerStore
+from converters.results import ApiResponse, Overflow
+from tests.app.gateway.endpoints import MODERN, FakeUpstream, ask, endpoint
+
+ROWS = json.dumps({"rows": [{"id": n, "name": "x" * 40} for n in range(5_000)]})
+CALL = {"name": "list_pets", "arguments": {}}
+
+
+async def called(response: ApiResponse, version: str = "2025-11-25") -> tuple[Any, dict[str, Any]]:
+    served = endpoint(FakeUpstream(response))
+    answer = await ask(served, "tools/call", CALL, version=version)
+    result: dict[str, Any] = answer.json()["result"]
+    return served, result
+
+
+async def read(served: Any, uri: str, version: str = "2025-11-25") -> dict[str, Any]:
+    answer: dict[str, Any] = (await ask(served, "resources/read", {"uri": uri}, version=version)).json()
+    return answer
+
+
+@pytest.mark.parametrize("version", ["2025-11-25", MODERN])
+async def test_a_large_answer_is_shortened_and_read_on_piece_by_piece(version: str) -> None:
+    served, result = await called(ApiResponse(200, "application/json", ROWS.encode()), version)
+    shown, note = (block["text"] for block in result["content"])
+    uri: str | None = result["_meta"]["causeway/resource"]["uri"]
+
+    assert json.loads(shown) == result["structuredContent"]
+    assert len(shown) <= PIECE
+    assert note.startswith("The answer was too large and is shortened: /rows shows ")
+    assert uri is not None
+    assert uri in note
+    whole = ""
+    while uri:
+        piece, *following = (await read(served, uri, version))["result"]["contents"]
+        whole += piece["text"]
+        uri = following[0]["uri"] if following else None
+    assert whole == ROWS
+
+
+async def test_a_large_file_is_a_link() -> None:
+    content = b"\xff\x00" * 600_000
+    served, result = await called(ApiResponse(200, "application/pdf", content))
+    said, link = result["content"]
+
+    assert said["text"] == "The API answered with 1,200,000 bytes of application/pdf."
+    assert (link["type"], link["mimeType"], link["size"]) == ("resource_link", "application/pdf", len(content))
+    (found,) = (await read(served, link["uri"]))["result"]["contents"]
+    assert base64.b64decode(found["blob"]) == content
+
+
+@pytest.mark.parametrize("uri", ["causeway://results/" + "a" * 22, "causeway://results/../x", "file:///etc/passwd"])
+async def test_an_answer_that_is_not_there_says_what_to_do(uri: str) -> None:
+    served = endpoint()
+
+    assert (await read(served, uri))["error"]["code"] == -32002
+    assert (await read(served, uri, MODERN))["error"]["code"] == -32602
+    assert "call the tool again" in (await read(served, uri))["error"]["message"]
+
+
+async def test_resources_are_announced_as_a_template() -> None:
+    listed = (await ask(endpoint(), "resources/templates/list", {})).json()["result"]["resourceTemplates"]
+
+    assert [each["uriTemplate"] for each in listed] == ["causeway://results/{id}{?from}"]
+    assert (await ask(endpoint(), "resources/list", {})).json()["result"]["resources"] == []
+
+
+def test_an_answer_belongs_to_its_owner() -> None:
+    store = AnswerStore()
+    uri = store.keep("default/pets", Overflow(b"secret", "text/plain"))
+
+    assert store.read("default/other", uri) is None
+    assert store.read("default/pets", uri) == [{"uri": uri, "mimeType": "text/plain", "text": "secret"}]
+
+
+def test_the_oldest_answers_go_first_and_old_ones_go() -> None:
+    now = [0.0]
+    store = AnswerStore(max_bytes=10, seconds=60, clock=lambda: now[0])
+    first, second, third = (store.keep("a/b", Overflow(b"12345", "text/plain")) for _ in range(3))
+
+    assert store.read("a/b", first) is None
+    assert store.read("a/b", second)
+    assert store.read("a/b", third)
+    now[0] = 61
+    assert store.read("a/b", third) is None
+    fourth = store.keep("a/b", Overflow(b"x" * 9, "text/plain"))
+    assert store.read("a/b", fourth)
