@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from app.gateway.snapshots import to_bytes
+from converters.serialization import exact_integer, exact_number
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -104,14 +104,10 @@ def _refuse_constant(name: str) -> Any:
     raise MessageError(PARSE_ERROR, f"{name} is not JSON.")
 
 
-def _exact(literal: str) -> float | Decimal:
-    """Read a number so that it is written again with the same value: a float where that is exact."""
-    value = float(literal)
-    return value if repr(value) == literal else Decimal(literal)
-
-
 # Made once: `json.loads` with hooks makes a decoder for every message.
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=exact_number, parse_int=exact_integer
+)
 
 
 def result_bytes(request_id: RequestId | None, result: bytes) -> bytes:

@@ -133,6 +133,8 @@ async def test_a_preview_shows_the_request_and_what_made_each_piece_and_sends_no
         await served.create(base_url=api.url)
         answer = await served.http.post(f"{TOOLS}/add_pet/preview", json={"arguments": {"name": "Ré", "weight": 1.5}})
         listing = await served.http.post(f"{TOOLS}/list_pets/preview", json={"arguments": {"limit": 5}})
+    server = {"part": "server", "name": api.url, "pointer": ""}
+    accept = {"part": "accept", "name": "application/json, */*;q=0.1", "pointer": "/paths/~1pets/post/responses"}
     place = "/paths/~1pets/post/requestBody/content/application~1json/schema/properties"
     assert answer.json() == {
         "method": "POST",
@@ -141,13 +143,20 @@ async def test_a_preview_shows_the_request_and_what_made_each_piece_and_sends_no
         "body": '{"name":"Ré","weight":1.5}',
         "body_encoding": "text",
         "pieces": [
+            server,
+            accept,
             {"part": "body", "name": "name", "pointer": f"{place}/name"},
             {"part": "body", "name": "weight", "pointer": f"{place}/weight"},
+            {"part": "content_type", "name": "application/json", "pointer": place.removesuffix("/schema/properties")},
         ],
     }
     assert listing.json()["url"] == f"{api.url}/pets?limit=5"
     assert listing.json()["body"] is None
-    assert listing.json()["pieces"] == [{"part": "query", "name": "limit", "pointer": "/paths/~1pets/get/parameters/0"}]
+    assert listing.json()["pieces"] == [
+        server,
+        {"part": "query", "name": "limit", "pointer": "/paths/~1pets/get/parameters/0"},
+        {"part": "accept", "name": "*/*", "pointer": "/paths/~1pets/get"},
+    ]
     assert api.connections == 0
 
 
