@@ -378,8 +378,11 @@ class _Reader:
         if "itemSchema" not in value:
             return None
         item_at = pointers.join(at, "itemSchema")
-        # By reference, so that what is said of the items names the place where they are described.
-        return Schema({"type": "array", "items": {"$ref": pointers.to_fragment(item_at)}}, item_at)
+        items = value["itemSchema"]
+        if not (isinstance(items, dict) and items.keys() == {"$ref"}):
+            # By reference, so that what is said of the items names the place where they are described.
+            items = {"$ref": pointers.to_fragment(item_at)}
+        return Schema({"type": "array", "items": items}, item_at)
 
     def _encoding(self, value: Any, at: str) -> Encoding:
         entry = _dict(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ import yaml
 from converters import ArgumentsError, ToolDefinition, compile_description
 from converters.arguments import ArgumentChecker
 from converters.request_plans import RequestPlan, ServerUnknownError, base_url, plan
+from converters.serialization import exact_integer, exact_number
 
 WIRE: Final = Path(__file__).parent / "wire"
 BASE: Final = "https://api.example.com/v1"
@@ -92,7 +92,7 @@ def tool_of(group: Mapping[str, Any]) -> ToolDefinition:
 
 def exact(text: str) -> Any:
     """Read JSON without losing a digit, as the gateway does."""
-    return json.loads(text, parse_float=lambda each: float(each) if repr(float(each)) == each else Decimal(each))
+    return json.loads(text, parse_float=exact_number, parse_int=exact_integer)
 
 
 def planned(tool: ToolDefinition, vector: Mapping[str, Any]) -> RequestPlan:
