@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from converters.oas import MediaType
     from converters.tool_definitions import BodyKind
 
-_PREFERENCE: Final[tuple[BodyKind, ...]] = ("json", "form", "multipart", "xml", "sequence", "binary", "text")
+_PREFERENCE: Final[tuple[BodyKind, ...]] = ("json", "form", "multipart", "binary", "xml", "sequence", "text")
 _JSON_LINES: Final = frozenset({"application/jsonl", "application/x-jsonlines", "application/x-ndjson"})
 _TEXTUAL: Final = frozenset({"application/x-www-form-urlencoded", "application/yaml", "application/javascript"})
 
