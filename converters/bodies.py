@@ -70,7 +70,8 @@ def _is_structured(schema: Schema, description: Description, seen: frozenset[str
     if not isinstance(value, dict) or pointer in seen:
         return False
     declared = value.get("type")
-    if {"object", "array"} & set(declared if isinstance(declared, list) else [declared]):
+    types = declared if isinstance(declared, list) else [declared]
+    if "object" in types or "array" in types:
         return True
     if {"properties", "additionalProperties", "items", "prefixItems"} & value.keys():
         return True

@@ -75,9 +75,10 @@ class BodyBinder:
         value, pointer = self._resolved(media_type.schema)
         if not isinstance(value, dict) or not {"items", "prefixItems"} & value.keys():
             return {}
+        declared = value.get("prefixItems")
         prefix = [
             Schema(each, pointers.join(pointer, "prefixItems", index))
-            for index, each in enumerate(value.get("prefixItems") or [])
+            for index, each in enumerate(declared if isinstance(declared, list) else [])
         ]
         encodings = [*media_type.prefix_encoding, *[None] * len(prefix)]
         items = Schema(value.get("items", {}), pointers.join(pointer, "items"))

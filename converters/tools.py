@@ -181,7 +181,7 @@ def _raw_schema(media_type: MediaType, schema: Schema, description: Description)
     value = description.try_resolve(schema.value, schema.pointer)
     declared = value.get("type") if isinstance(value, dict) else None
     is_plain = bodies.kind(media_type, description) == "text" and not media_types.is_xml(media_type.name)
-    if declared == "string" or (is_plain and declared in {"integer", "number", "boolean"}):
+    if declared == "string" or (is_plain and declared in ("integer", "number", "boolean")):
         return schema.value
     if bodies.kind(media_type, description) == "binary":
         return {"type": "string", "format": "binary"}

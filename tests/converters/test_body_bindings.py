@@ -28,6 +28,8 @@ def tool_of(media_type: str, version: str = "3.2.0", **content: Any) -> ToolDefi
         ("application/xml", {"type": "string"}, "text"),
         ("application/xml", {}, "text"),
         ("application/xml", {"$ref": "#/nowhere"}, "text"),
+        ("application/xml", {"type": [{}]}, "text"),
+        ("text/plain", {"type": {}}, "text"),
         ("text/csv", BINARY, "binary"),
         ("text/csv", {"type": "string"}, "text"),
         ("application/jsonl", {"type": "array"}, "sequence"),
@@ -118,6 +120,13 @@ def test_parts_by_position_take_the_encodings_of_their_place() -> None:
         True,
         "text/csv",
     )
+
+
+def test_parts_that_are_not_a_list_in_the_description_are_none() -> None:
+    body = tool_of("multipart/mixed", schema={"type": "array", "prefixItems": {"a": 1}, "items": {}}).body
+
+    assert body is not None
+    assert body.prefix_parts == ()
 
 
 def test_the_schema_of_items_is_found_where_it_stands() -> None:
