@@ -97,7 +97,7 @@ def exact(text: str) -> Any:
 
 def planned(tool: ToolDefinition, vector: Mapping[str, Any]) -> RequestPlan:
     arguments = exact(vector["arguments"])
-    ArgumentChecker(tool.input_schema).check(arguments)
+    arguments = ArgumentChecker(tool.input_schema).check(arguments).values
     base = base_url(
         tool.servers,
         override=vector.get("base_url"),

@@ -53,7 +53,7 @@ def values(
 
 
 def checked(tool: ToolDefinition, arguments: Mapping[str, Any]) -> RequestPlan:
-    ArgumentChecker(tool.input_schema).check(arguments)
+    arguments = ArgumentChecker(tool.input_schema).check(arguments).values
     return plan(tool, arguments, base=BASE)
 
 
