@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # the query or its pairs (OAS 3.1.1 section 4.8.12.3).
 _RESERVED: Final = ":/?@!$'()*,;="
 _PATH_RESERVED: Final = _RESERVED.replace("?", "")
+_PLAIN_DIGITS: Final = 40
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DELIMITERS: Final = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 # Outside of the query, Swagger 2.0's `ssv`, `tsv` and `pipes`; nothing is percent-encoded in a header.
@@ -26,11 +27,14 @@ _RAW_DELIMITERS: Final = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelim
 
 
 def scalar(value: Any) -> str:
-    """Write one value as text: texts as they are, numbers and booleans as JSON, anything nested as JSON text."""
+    """Write one value as text: texts as they are, numbers in plain notation, the rest as JSON."""
     if isinstance(value, str):
         return value
     if type(value) is int:
         return str(value)
+    if isinstance(value, Decimal) and abs(value.adjusted()) < _PLAIN_DIGITS:
+        # `1E3` is an integer of JSON, but hardly any reader of a query takes it for one.
+        return format(value, "f")
     return "" if value is None else to_json(value)
 
 

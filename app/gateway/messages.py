@@ -22,6 +22,7 @@ INTERNAL_ERROR: Final = -32603
 
 MAX_DEPTH: Final = 64
 _TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NEGATIVE_ZERO: Final = re.compile(rb"-0(?![.0-9Ee])")
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"{[]}")
 RequestId = str | int
 
@@ -79,7 +80,9 @@ def _parse(raw: bytes) -> Any:
     try:
         # Decoded here: `json` would also take UTF-16, a byte order mark and halves of surrogate pairs.
         text = raw.decode()
-        return _DECODER.decode(text)
+        # Few messages hold the negative zero, for which every integer costs a call.
+        has_negative_zero = b"-0" in raw and _NEGATIVE_ZERO.search(raw)
+        return (_ALL_DIGITS if has_negative_zero else _DECODER).decode(text)
     except (ValueError, ArithmeticError, RecursionError):
         raise MessageError(PARSE_ERROR, "The body is not JSON.") from None
 
@@ -105,7 +108,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 # Made once: `json.loads` with hooks makes a decoder for every message.
-_DECODER: Final = json.JSONDecoder(
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=exact_number)
+_ALL_DIGITS: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=exact_number, parse_int=exact_integer
 )
 
