@@ -12,6 +12,7 @@ from converters.references import UnresolvedReferenceError
 if TYPE_CHECKING:
     from converters.oas import MediaType, RequestBody
     from converters.references import Description
+    from converters.tool_definitions import BodyKind
 
 # Keywords that say something about the object as a whole, which separate arguments could not keep.
 _ENTANGLING: Final = frozenset(
@@ -46,6 +47,41 @@ def choose(body: RequestBody, description: Description) -> MediaType:
     return chosen
 
 
+def kind(media_type: MediaType, description: Description) -> BodyKind:
+    """Tell how a body is made: as its media type says, but as text or bytes where its schema says no more than that."""
+    declared, schema = media_types.body_kind(media_type.name), media_type.schema
+    if declared in {"xml", "sequence"} and (schema is None or not is_structured(schema, description)):
+        declared = "text"
+    if declared == "text" and schema is not None and is_file(schema, description):
+        return "binary"
+    return declared
+
+
+def is_structured(schema: Schema, description: Description) -> bool:
+    """Tell whether a schema describes an object or a list, or alternatives of them: more than a text."""
+    return _is_structured(schema, description, frozenset())
+
+
+def _is_structured(schema: Schema, description: Description, seen: frozenset[str]) -> bool:
+    try:
+        value, pointer = description.resolve_schema(schema)
+    except UnresolvedReferenceError:
+        return False
+    if not isinstance(value, dict) or pointer in seen:
+        return False
+    declared = value.get("type")
+    types = declared if isinstance(declared, list) else [declared]
+    if "object" in types or "array" in types:
+        return True
+    if {"properties", "additionalProperties", "items", "prefixItems"} & value.keys():
+        return True
+    return any(
+        _is_structured(Schema(branch, pointers.join(pointer, keyword, index)), description, seen | {pointer})
+        for keyword in ("allOf", "oneOf", "anyOf")
+        for index, branch in enumerate(value[keyword] if isinstance(value.get(keyword), list) else [])
+    )
+
+
 def plain_object(schema: Schema, description: Description) -> PlainObject | None:
     """Flatten an object schema, merging `allOf`; None where it is anything but a plain object.
 
@@ -65,9 +101,12 @@ def is_file(schema: Schema, description: Description) -> bool:
     return is_text and ("contentEncoding" in value or "contentMediaType" in value)
 
 
-def holds_files(schema: Schema, description: Description) -> bool:
-    """Tell whether a property of a body is a file, or an array of files (OAS 3.1 section 4.8.14.4)."""
-    if is_file(schema, description):
+def holds_files(schema: Schema, description: Description, content_type: str | None = None) -> bool:
+    """Tell whether a property of a body is a file, or an array of files (OAS 3.1 section 4.8.14.4).
+
+    `content_type` is what its Encoding Object says: a text, or what has no type, is a file where that is binary.
+    """
+    if is_file(schema, description) or _is_bytes(schema, description, content_type):
         return True
     try:
         value, pointer = description.resolve_schema(schema)
@@ -75,7 +114,15 @@ def holds_files(schema: Schema, description: Description) -> bool:
         return False
     if not isinstance(value, dict) or "items" not in value:
         return False
-    return is_file(Schema(value["items"], pointers.join(pointer, "items")), description)
+    items = Schema(value["items"], pointers.join(pointer, "items"))
+    return is_file(items, description) or _is_bytes(items, description, content_type)
+
+
+def _is_bytes(schema: Schema, description: Description, content_type: str | None) -> bool:
+    value = description.try_resolve(schema.value, schema.pointer)
+    if not content_type or not media_types.is_binary(content_type) or not isinstance(value, dict):
+        return False
+    return value.get("type", "string") == "string" and not is_structured(schema, description)
 
 
 def _has_file(candidate: MediaType, description: Description) -> bool:

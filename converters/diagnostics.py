@@ -72,6 +72,11 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
             _I,
             "Declare the properties that callers may send, so that they become arguments.",
         ),
+        "part_header_unset": (
+            _I,
+            "Give the header's schema a `const`, an `enum` of one or a `default`: only fixed headers are sent.",
+        ),
+        "xml_root_unnamed": (_W, "Give the schema an XML Object with `name`; the element is called `root` now."),
         "argument_renamed": (_I, "Nothing to do: the name on the wire stays as the document spells it."),
         "reference_unresolved": (_W, "Correct the `$ref`, or add what it points at."),
         "reference_cycle": (_W, "Let the chain of `$ref`s end at something that is not a `$ref`."),

@@ -59,6 +59,20 @@ class ArgumentProblem:
         return f"{where}: expected {self.expected}{got}.{hint}"
 
 
+class BodyValueError(ConverterError):
+    """A value cannot be written in the media type of the request body.
+
+    `path` leads to it within the body, `expected` and `received` are those of `ArgumentProblem`.
+    """
+
+    def __init__(self, path: tuple[str, ...], expected: str, received: str) -> None:
+        """Keep where and what."""
+        super().__init__(f"Expected {expected}, got {received}.")
+        self.path = path
+        self.expected = expected
+        self.received = received
+
+
 class ArgumentsError(ConverterError):
     """The arguments do not fit the tool's input schema or cannot be put on the wire; no request was made."""
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import bodies, json_schema, schemas, texts
+from converters import json_schema, schemas, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ BUDGET: Final = 64 * 1024
 TEXT_BUDGET: Final = 2_500
 """Characters of all descriptions in an input schema; the longest are shortened beyond it."""
 
-_FILE_NOTE: Final = "File content: base64, a data: URI, or plain text."
+_FILE_NOTE: Final = "File content: plain text, base64, or (exact for anything) a data: URI."
 # Keywords whose value is data, and keywords that hold schemas by names that are no keywords.
 _DATA: Final = frozenset({"default", "const", "enum", "examples"})
 _NAMED: Final = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
@@ -39,6 +39,7 @@ class Argument:
     note: str = ""
     deprecated: bool = False
     examples: tuple[Any, ...] = ()
+    is_file: bool = False
 
 
 class InputSchemas:
@@ -74,7 +75,7 @@ class InputSchemas:
     def _annotated(self, translated: schemas.JsonSchema, argument: Argument) -> schemas.JsonSchema:
         """Add what the parameter, and not its schema, says; a file gets a note on how to write it."""
         note = texts.prose(argument.note, argument.pointer, self._log)
-        if bodies.holds_files(argument.schema, self._description):
+        if argument.is_file:
             own = translated.get("description", "") if isinstance(translated, dict) else ""
             note = f"{note or own} {_FILE_NOTE}".strip()
         extra: dict[str, Any] = {"description": note} if note else {}

@@ -252,7 +252,7 @@ class _Swagger:
             if value.get("type") == "array" and not _is_file_list(value):
                 style, explode = _COLLECTION_FORMATS.get(str(value.get("collectionFormat")), ("form", False))
                 encoding[name] = {"style": style, "explode": explode}
-        self._origins[at] = form[0][1]
+        self._origins[at] = self._origins[body] = form[0][1]
         # The schema itself stands nowhere in the document; only its properties do.
         self._origins[pointers.join(body, "schema")] = pointers.join(body, "schema")
         required = [value["name"] for value, _ in form if value.get("required") is True]

@@ -50,16 +50,24 @@ class Encoding:
     style: str | None = None
     explode: bool | None = None
     allow_reserved: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers of the part whose value the description fixes, by `const`, an `enum` of one, or `default`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """Media Type Object (OAS 3.1 section 4.8.14) with its name, such as `application/json`."""
+    """Media Type Object (OAS 3.1 section 4.8.14) with its name, such as `application/json`.
+
+    `prefix_encoding` and `item_encoding` are for parts by position (OAS 3.2 section 4.14.5.2). Where there is an
+    `itemSchema` and no `schema`, `schema` is the list of such items.
+    """
 
     name: str
     schema: Schema | None
     pointer: str
     encoding: Mapping[str, Encoding] = field(default_factory=dict)
+    prefix_encoding: tuple[Encoding, ...] = ()
+    item_encoding: Encoding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class Server:
 
     url: str
     variables: Mapping[str, ServerVariable] = field(default_factory=dict)
+    pointer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

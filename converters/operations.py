@@ -283,9 +283,8 @@ class _Reader:
 
     def _parameter_schema(self, value: dict[str, Any], pointer: str) -> tuple[Schema, str | None]:
         """Read `schema`, or the one entry of `content` with its media type."""
-        for name, entry in _dict(value.get("content")).items():
-            at = pointers.join(pointer, "content", name)
-            return Schema(_dict(entry).get("schema", {}), self._description.origin(pointers.join(at, "schema"))), name
+        for media_type in self._content(value.get("content"), pointers.join(pointer, "content")):
+            return media_type.schema or Schema({}, media_type.pointer), media_type.name
         if "schema" not in value:
             self._report(
                 "parameter_schema_missing", pointer, f"The parameter {value['name']!r} has neither schema nor content."
@@ -352,16 +351,62 @@ class _Reader:
                 self._report(error.code, error.pointer, error.message)
                 continue
             value = _dict(value)
-            schema_at = self._description.origin(pointers.join(at, "schema"))
             found.append(
                 MediaType(
                     name=name,
-                    schema=Schema(value["schema"], schema_at) if "schema" in value else None,
+                    schema=self._media_type_schema(value, at),
                     pointer=self._description.origin(at),
-                    encoding={key: _encoding(each) for key, each in _dict(value.get("encoding")).items()},
+                    encoding={
+                        key: self._encoding(each, pointers.join(at, "encoding", key))
+                        for key, each in _dict(value.get("encoding")).items()
+                    },
+                    prefix_encoding=tuple(
+                        self._encoding(each, pointers.join(at, "prefixEncoding", index))
+                        for index, each in enumerate(_list(value.get("prefixEncoding")))
+                    ),
+                    item_encoding=self._encoding(value["itemEncoding"], pointers.join(at, "itemEncoding"))
+                    if "itemEncoding" in value
+                    else None,
                 )
             )
         return tuple(found)
+
+    def _media_type_schema(self, value: dict[str, Any], at: str) -> Schema | None:
+        """Read `schema`, or `itemSchema` as the list of its items (OAS 3.2 section 4.14.3)."""
+        if "schema" in value:
+            return Schema(value["schema"], self._description.origin(pointers.join(at, "schema")))
+        if "itemSchema" not in value:
+            return None
+        item_at = pointers.join(at, "itemSchema")
+        items = value["itemSchema"]
+        if not (isinstance(items, dict) and items.keys() == {"$ref"}):
+            # By reference, so that what is said of the items names the place where they are described.
+            items = {"$ref": pointers.to_fragment(item_at)}
+        return Schema({"type": "array", "items": items}, item_at)
+
+    def _encoding(self, value: Any, at: str) -> Encoding:
+        entry = _dict(value)
+        return Encoding(
+            content_type=entry["contentType"] if isinstance(entry.get("contentType"), str) else None,
+            style=entry["style"] if isinstance(entry.get("style"), str) else None,
+            explode=entry["explode"] if isinstance(entry.get("explode"), bool) else None,
+            allow_reserved=entry.get("allowReserved") is True,
+            headers=tuple(self._part_headers(_dict(entry.get("headers")), pointers.join(at, "headers"))),
+        )
+
+    def _part_headers(self, headers: dict[str, Any], at: str) -> Iterator[tuple[str, str]]:
+        """List the headers of a part that have one possible value (OAS 3.1 section 4.8.15, `headers`)."""
+        for name, entry in headers.items():
+            where = pointers.join(at, name)
+            header = _dict(self._description.try_resolve(entry, where))
+            schema = _dict(self._description.try_resolve(header.get("schema"), pointers.join(where, "schema")))
+            text = _text(_fixed(schema))
+            if name.lower() == "content-type":
+                continue
+            if text and text.isprintable() and _TOKEN.fullmatch(name):
+                yield name, text
+            else:
+                self._report("part_header_unset", where, f"The header {name!r} of a part has no fixed value.")
 
     def _responses(self, responses: Any, pointer: str) -> Iterator[Response]:
         for status, entry in _dict(responses).items():
@@ -392,18 +437,17 @@ class _Reader:
                 for name, value in _dict(entry.get("variables")).items()
                 if isinstance(value, dict)
             }
-            found.append(Server(entry["url"].strip(), variables))
+            # Swagger 2.0 has no servers: they are made of `host` and its neighbours, which have no index.
+            origin = self._description.origin(pointer)
+            at = pointers.join(pointer, index) if origin == pointer else origin
+            found.append(Server(entry["url"].strip(), variables, at))
         return tuple(found)
 
 
-def _encoding(value: Any) -> Encoding:
-    entry = _dict(value)
-    return Encoding(
-        content_type=entry["contentType"] if isinstance(entry.get("contentType"), str) else None,
-        style=entry["style"] if isinstance(entry.get("style"), str) else None,
-        explode=entry["explode"] if isinstance(entry.get("explode"), bool) else None,
-        allow_reserved=entry.get("allowReserved") is True,
-    )
+def _fixed(schema: dict[str, Any]) -> Any:
+    """Give the one value that a schema leaves: `const`, an `enum` of one, or the default."""
+    enum = _list(schema.get("enum"))
+    return schema.get("const", enum[0] if len(enum) == 1 else schema.get("default"))
 
 
 def _text(value: Any) -> str:

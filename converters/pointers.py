@@ -31,6 +31,11 @@ def from_tokens(parts: Iterable[str | int]) -> str:
     return join("", *parts)
 
 
+def to_fragment(pointer: str) -> str:
+    """Write a JSON Pointer as a local reference, `#` and the URI fragment."""
+    return "#" + pointer.replace("%", "%25").replace("#", "%23")
+
+
 def from_fragment(fragment: str) -> str:
     """Turn a URI fragment (without `#`) into a JSON Pointer: percent-decoded, in canonical escapes."""
     return from_tokens(tokens(unquote(fragment)))

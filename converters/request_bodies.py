@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote_to_bytes
 
-from converters import media_types, serialization
+from converters import files, media_types, multipart, serialization, xml_bodies
+from converters.errors import BodyValueError
 from converters.oas import Encoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from converters.tool_definitions import BodyBinding, BodyKind, PropertyBinding
+    from converters.tool_definitions import BodyBinding, BodyKind
 
-_DATA_URI: Final = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),(?P<content>.*)", re.DOTALL)
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """Content of a file argument; `media_type` is "" where the argument did not say."""
-
-    content: bytes
-    media_type: str = ""
-
-
-def read_file(value: Any, *, as_text: bool = False) -> File:
-    """Read a file argument: a `data:` URI (RFC 2397), base64 (RFC 4648), or plain text.
-
-    With `as_text` (a textual media type) only a data: URI is decoded: text that happens to be base64 stays text.
-    """
-    text = value if isinstance(value, str) else serialization.to_json(value)
-    if matched := _DATA_URI.fullmatch(text):
-        content = matched["content"]
-        if ";base64" in matched["parameters"]:
-            return File(_from_base64(content) or b"", matched["type"])
-        return File(unquote_to_bytes(content), matched["type"])
-    decoded = None if as_text else _from_base64(text)
-    return File(text.encode() if decoded is None else decoded)
-
-
-def _from_base64(text: str) -> bytes | None:
-    if not _BASE64.fullmatch(text):
-        return None
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
 
 def encode(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
-    """Encode `value`, the whole body or the object assembled from arguments; gives bytes and Content-Type."""
+    """Encode `value`, the whole body or the object assembled from arguments; gives bytes and Content-Type.
+
+    Raises:
+        BodyValueError: for a value that the media type cannot hold.
+
+    """
     return _ENCODERS[binding.kind](binding, value)
 
 
@@ -64,30 +32,37 @@ def _json(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
 
 
 def _text(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
-    charset = re.search(r"charset=\"?([\w.:-]+)", binding.media_type)
-    try:
-        return serialization.scalar(value).encode(charset[1] if charset else "utf-8"), binding.media_type
-    except (LookupError, UnicodeEncodeError):
-        return serialization.scalar(value).encode(), f"{media_types.essence(binding.media_type)}; charset=utf-8"
+    """Write text in the declared charset; where that cannot hold it, in UTF-8, which is then said."""
+    text, charset = serialization.scalar(value), media_types.charset(binding.media_type)
+    if charset:
+        try:
+            return text.encode(charset), binding.media_type
+        except (LookupError, UnicodeEncodeError):
+            return text.encode(), media_types.in_utf_8(binding.media_type)
+    # Text is US-ASCII unless it says otherwise (RFC 2046 section 4.1.2); XML (RFC 7303) and events are UTF-8.
+    kind = media_types.essence(binding.media_type)
+    needs_charset = kind.startswith("text/") and not (media_types.is_xml(kind) or media_types.is_event_stream(kind))
+    if needs_charset and not text.isascii():
+        return text.encode(), media_types.in_utf_8(binding.media_type)
+    return text.encode(), binding.media_type
 
 
 def _binary(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
-    file = read_file(value)
+    """Send bytes as they are; with a `contentEncoding` the payload is that text (OAS 3.1 section 4.8.14.4)."""
+    if binding.content_encoding:
+        return files.encoded(value, binding.content_encoding).encode(), binding.media_type
+    file = files.read(value, media_type=binding.media_type)
     is_range = "*" in binding.media_type
     return file.content, (file.media_type or "application/octet-stream") if is_range else binding.media_type
 
 
-def _properties(binding: BodyBinding) -> Mapping[str, PropertyBinding]:
-    return {each.name: each for each in binding.properties}
-
-
 def _form(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
-    properties = _properties(binding)
+    encodings = {each.name: each.encoding or Encoding() for each in binding.properties}
     pairs: list[str] = []
     for name, each in (value if isinstance(value, dict) else {"": value}).items():
-        encoding = properties[name].encoding if name in properties else None
-        encoding = encoding or Encoding()
-        if encoding.style is None and encoding.explode is None and media_types.is_json(encoding.content_type or ""):
+        encoding = encodings.get(name, Encoding())
+        is_styled = encoding.style is not None or encoding.explode is not None
+        if not is_styled and each is not None and media_types.is_json(encoding.content_type or ""):
             each = serialization.to_json(each)  # noqa: PLW2901 - the value as its content type writes it
         pairs += serialization.form_pairs(
             name, each, encoding.style, explode=encoding.explode, allow_reserved=encoding.allow_reserved
@@ -95,59 +70,46 @@ def _form(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
     return "&".join(pairs).encode(), binding.media_type
 
 
-def _multipart(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
-    """Build multipart/form-data (RFC 7578); the boundary is derived from the content, so that a plan is repeatable."""
-    properties = _properties(binding)
-    parts: list[bytes] = []
-    for name, each in (value if isinstance(value, dict) else {"": value}).items():
-        known = properties.get(name)
-        parts.extend(_part(name, item, known) for item in _part_values(each, known.encoding if known else None))
-    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
-    boundary = f"causeway-{digest}"
-    body = b"".join(b"--" + boundary.encode() + b"\r\n" + part + b"\r\n" for part in parts)
-    media_type = media_types.essence(binding.media_type)
-    return body + f"--{boundary}--\r\n".encode(), f"{media_type}; boundary={boundary}"
+def _xml(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
+    text = xml_bodies.write(binding.xml, value)
+    try:
+        charset = media_types.charset(binding.media_type) or "utf-8"
+        return text.encode(charset, "xmlcharrefreplace"), binding.media_type
+    except LookupError:
+        return text.encode(), media_types.in_utf_8(binding.media_type)
 
 
-def _part_values(value: Any, encoding: Encoding | None) -> list[Any]:
-    """List what becomes a part: each item of a list, unless its encoding asks for one delimited value."""
-    if not isinstance(value, list):
-        return [value]
-    if encoding is None or (encoding.style is None and encoding.explode is None):
-        return value
-    style = encoding.style or "form"
-    explode = encoding.explode if encoding.explode is not None else style == "form"
-    return value if explode else [serialization.header_value(value, style, explode=False)]
-
-
-def _part(name: str, value: Any, known: PropertyBinding | None) -> bytes:
-    declared = (known.encoding.content_type or "").partition(",")[0].strip() if known and known.encoding else ""
-    disposition = f'Content-Disposition: form-data; name="{_quoted(name)}"'
-    if known is not None and known.is_file:
-        file = read_file(value, as_text=declared.startswith("text/"))
-        content, media_type = file.content, file.media_type or declared or "application/octet-stream"
-        disposition += f'; filename="{_quoted(name)}"'
-    elif isinstance(value, (dict, list)):
-        content, media_type = serialization.to_json(value).encode(), declared or "application/json"
+def _sequence(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
+    """Write the items of a list one after the other (OAS 3.2 section 4.14.3, "Sequential Media Types")."""
+    items = value if isinstance(value, list) else [value]
+    if media_types.is_event_stream(binding.media_type):
+        written = "".join(_event(each, str(index)) for index, each in enumerate(items))
+    elif media_types.is_json_sequence(binding.media_type):
+        written = "".join(f"\x1e{serialization.to_json(each)}\n" for each in items)
     else:
-        content, media_type = serialization.scalar(value).encode(), declared
-    headers = disposition + (f"\r\nContent-Type: {_header_safe(media_type)}" if media_type else "")
-    return headers.encode() + b"\r\n\r\n" + content
+        written = "".join(f"{serialization.to_json(each)}\n" for each in items)
+    return written.encode(), binding.media_type
 
 
-def _quoted(name: str) -> str:
-    """Escape a part's name so that it cannot end the quoted string or the line (WHATWG form-data encoding)."""
-    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _header_safe(media_type: str) -> str:
-    return re.sub(r"[^\x20-\x7e]", "", media_type)
+def _event(event: Any, index: str) -> str:
+    """Write one server-sent event (WHATWG HTML section 9.2.6); only data may have several lines."""
+    lines: list[str] = []
+    for name, value in (event if isinstance(event, dict) else {"data": event}).items():
+        text = serialization.scalar(value)
+        fields = _LINE_END.split(text)
+        if _LINE_END.search(name) or ":" in name or (name != "data" and len(fields) > 1) or "\0" in text:
+            raise BodyValueError((index, name), "a field of an event, of one line unless it is `data`", repr(text)[:80])
+        if value is not None:
+            lines += [f"{name}: {each}" for each in fields]
+    return "\n".join([*lines, "", ""])
 
 
 _ENCODERS: Final[Mapping[BodyKind, Callable[[BodyBinding, Any], tuple[bytes, str]]]] = {
     "json": _json,
     "form": _form,
-    "multipart": _multipart,
+    "multipart": multipart.encode,
+    "xml": _xml,
+    "sequence": _sequence,
     "text": _text,
     "binary": _binary,
 }

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from converters import media_types, request_bodies, serialization
-from converters.errors import ArgumentProblem, ArgumentsError, ConverterError
+from converters import media_types, pointers, request_bodies, serialization
+from converters.errors import ArgumentProblem, ArgumentsError, BodyValueError, ConverterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from converters.oas import SecurityRequirement, Server
     from converters.tool_definitions import BodyBinding, ParameterBinding, ToolDefinition
@@ -30,6 +30,9 @@ _HEADER_BREAKING: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _PATH_BREAKING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _SAFE_VARIABLE: Final = re.compile(r"[A-Za-z0-9._~:/%-]*")
 
+# What follows a variable in a host: a slash in its value would cut it off.
+_IN_HOST: Final = re.compile(r"[^/:]*[.{]")
+
 
 class ServerUnknownError(ConverterError):
     """The description does not say (usably) where the API is, and no base URL was given."""
@@ -37,7 +40,11 @@ class ServerUnknownError(ConverterError):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of a request and the place in the description that made it."""
+    """One piece of a request and the place in the description that made it.
+
+    `part` is the location of a parameter, or one of `server`, `body`, `content_type` and `accept`; `pointer` is ""
+    for a server that a setting names instead of the description.
+    """
 
     part: str
     name: str
@@ -74,7 +81,8 @@ def base_url(
         return _checked(override)
     if not servers:
         raise ServerUnknownError("The description names no server; set `base_url` for this server.")
-    url = _VARIABLE.sub(lambda match: _variable(match.group(1), servers[0], variables), servers[0].url)
+    template = servers[0].url
+    url = _VARIABLE.sub(lambda match: _variable(match, servers[0], variables), template)
     if "://" not in url:
         if not document_url or "://" not in document_url:
             raise ServerUnknownError(f"The server URL {url[:200]!r} is relative; set `base_url` for this server.")
@@ -82,12 +90,14 @@ def base_url(
     return _checked(url)
 
 
-def _variable(name: str, server: Server, variables: Mapping[str, str]) -> str:
+def _variable(match: re.Match[str], server: Server, variables: Mapping[str, str]) -> str:
+    name = match.group(1)
     declared = server.variables.get(name)
     value = variables.get(name, declared.default if declared else "")
     if declared and declared.enum and value not in declared.enum:
         raise ServerUnknownError(f"The server variable {name!r} must be one of {', '.join(declared.enum)}.")
-    if not _SAFE_VARIABLE.fullmatch(value) or ".." in value.split("/"):
+    leaves_host = "/" in value and _IN_HOST.match(server.url[match.end() :]) and name in variables
+    if not _SAFE_VARIABLE.fullmatch(value) or ".." in value.split("/") or leaves_host:
         raise ServerUnknownError(f"The server variable {name!r} has a value that cannot stand in a URL.")
     return value
 
@@ -121,11 +131,27 @@ def _checked(url: str) -> str:
         problem = "has an unusable port"
     if problem:
         raise ServerUnknownError(f"The base URL {url[:200]!r} {problem}.")
-    return url.rstrip("/")
+    return _as_uri(url.rstrip("/"))
 
 
-def plan(definition: ToolDefinition, arguments: Mapping[str, Any], *, base: str) -> RequestPlan:
+def _as_uri(url: str) -> str:
+    """Write a URL in ASCII (RFC 3986 section 2.5): the host as IDNA, what comes after percent-encoded."""
+    if url.isascii():
+        return url
+    parts = urlsplit(url)
+    try:
+        host = parts.netloc.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise ServerUnknownError(f"The base URL {url[:200]!r} has a host that is no domain name.") from None
+    return f"{parts.scheme}://{host}{quote(parts.path, safe=_LITERAL)}"
+
+
+def plan(
+    definition: ToolDefinition, arguments: Mapping[str, Any], *, base: str, server_pointer: str = ""
+) -> RequestPlan:
     """Build the request of one call; `arguments` fit the input schema, `base` comes from `base_url`.
+
+    `server_pointer` says where in the description `base` stands, "" if nowhere.
 
     Raises:
         ArgumentsError: when a value cannot be put where the operation wants it.
@@ -134,7 +160,7 @@ def plan(definition: ToolDefinition, arguments: Mapping[str, Any], *, base: str)
     if definition.pinned:
         arguments = {**arguments, **definition.pinned}
     problems: list[ArgumentProblem] = []
-    pieces: list[Piece] = []
+    pieces: list[Piece] = [Piece("server", base, server_pointer)]
     given: dict[str, list[tuple[ParameterBinding, Any]]] = {"path": [], "query": [], "header": [], "cookie": []}
     for binding in definition.parameters:
         if binding.argument in arguments:
@@ -143,11 +169,15 @@ def plan(definition: ToolDefinition, arguments: Mapping[str, Any], *, base: str)
     path, static_query = _path(definition.path, given["path"], problems)
     query = "&".join(filter(None, [static_query, *_query(given["query"])]))
     headers = _headers(definition, given["header"], given["cookie"], problems)
+    pieces.append(
+        Piece("accept", headers[0][1], pointers.join(definition.pointer, *_ACCEPTED[bool(definition.accept)]))
+    )
     body, content_type = _body(definition.body, arguments, pieces, problems)
     if problems:
         raise ArgumentsError(tuple(problems))
-    if content_type:
+    if content_type and definition.body is not None:
         headers.append(("Content-Type", content_type))
+        pieces.append(Piece("content_type", content_type, definition.body.media_type_pointer))
     return RequestPlan(
         method=definition.method,
         url=f"{base}{path}{'?' if query else ''}{query}",
@@ -156,6 +186,10 @@ def plan(definition: ToolDefinition, arguments: Mapping[str, Any], *, base: str)
         security=definition.security,
         pieces=tuple(pieces),
     )
+
+
+# What an `Accept` header is made of: the responses that name media types, else the operation itself.
+_ACCEPTED: Final[Mapping[bool, tuple[str, ...]]] = {True: ("responses",), False: ()}
 
 
 def _place(location: str) -> str:
@@ -181,7 +215,11 @@ def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: li
         binding, value = values[expression.strip("+*")]
         reserved = binding.allow_reserved or expression.startswith("+")
         written = serialization.path_segment(
-            binding.name, value, binding.style, explode=binding.explode, allow_reserved=reserved
+            binding.name,
+            _content(binding, value) if binding.content_type else value,
+            binding.style,
+            explode=binding.explode,
+            allow_reserved=reserved,
         )
         if not written or _PATH_BREAKING.search(serialization.scalar(value)):
             problems.append(_path_problem(binding, value))
@@ -246,12 +284,16 @@ def _headers(
     for binding, value in given:
         if binding.content_type:
             written = _content(binding, value)
+        elif value is None:
+            continue
         else:
             written = serialization.header_value(value, binding.style, explode=binding.explode)
         _check_header(binding, written, problems)
         headers.append((binding.name, written))
     pairs: list[str] = []
     for binding, value in cookies:
+        if value is None and not binding.content_type:
+            continue
         if binding.content_type:
             own = [f"{binding.name}={serialization.encode(_content(binding, value))}"]
         else:
@@ -305,7 +347,7 @@ def _body(
         if binding.whole not in arguments:
             return None, ""
         pieces.append(Piece("body", "", binding.pointer))
-        return request_bodies.encode(binding, arguments[binding.whole])
+        return _encoded(binding, arguments[binding.whole], lambda path: (str(binding.whole), *path), problems)
     value = {}
     for each in binding.properties:
         if each.argument in arguments:
@@ -323,4 +365,19 @@ def _body(
         for name in binding.required_properties
         if name not in value
     )
-    return request_bodies.encode(binding, value)
+    return _encoded(binding, value, lambda path: (by_name[path[0]], *path[1:]), problems)
+
+
+def _encoded(
+    binding: BodyBinding,
+    value: Any,
+    argument: Callable[[tuple[str, ...]], tuple[str, ...]],
+    problems: list[ArgumentProblem],
+) -> tuple[bytes | None, str]:
+    """Write the body; what cannot be written is a problem of the argument it comes from."""
+    try:
+        return request_bodies.encode(binding, value)
+    except BodyValueError as error:
+        at = pointers.from_tokens(argument(error.path))
+        problems.append(ArgumentProblem("arg_body_value", at, error.expected, error.received))
+        return None, ""

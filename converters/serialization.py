@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # the query or its pairs (OAS 3.1.1 section 4.8.12.3).
 _RESERVED: Final = ":/?@!$'()*,;="
 _PATH_RESERVED: Final = _RESERVED.replace("?", "")
+_PLAIN_DIGITS: Final = 40
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DELIMITERS: Final = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 # Outside of the query, Swagger 2.0's `ssv`, `tsv` and `pipes`; nothing is percent-encoded in a header.
@@ -26,12 +27,29 @@ _RAW_DELIMITERS: Final = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelim
 
 
 def scalar(value: Any) -> str:
-    """Write one value as text: texts as they are, numbers and booleans as JSON, anything nested as JSON text."""
+    """Write one value as text: texts as they are, numbers in plain notation, the rest as JSON."""
     if isinstance(value, str):
         return value
     if type(value) is int:
         return str(value)
+    if isinstance(value, Decimal) and abs(value.adjusted()) < _PLAIN_DIGITS:
+        # `1E3` is an integer of JSON, but hardly any reader of a query takes it for one.
+        return format(value, "f")
     return "" if value is None else to_json(value)
+
+
+def exact_number(literal: str) -> float | Decimal:
+    """Read a number of JSON that has a fraction or an exponent so that `to_json` writes it with the same value.
+
+    It is a float where that is exact to the digit, else a `Decimal`.
+    """
+    value = float(literal)
+    return value if repr(value) == literal else Decimal(literal)
+
+
+def exact_integer(literal: str) -> int | Decimal:
+    """Read an integer of JSON; the negative zero, which `int` does not have, is a `Decimal`."""
+    return Decimal(literal) if literal == "-0" else int(literal)
 
 
 # Made once: `json.dumps` with options makes an encoder for every value.
@@ -94,7 +112,7 @@ def path_segment(name: str, value: Any, style: str, *, explode: bool, allow_rese
     def written(each: Any) -> str:
         return quote(scalar(each), safe=_PATH_RESERVED if allow_reserved else "")
 
-    if _is_undefined(value):
+    if value is None or _is_undefined(value):
         return ""
     if style == "matrix":
         return _matrix(encode(name), value, written, explode=explode)
@@ -191,8 +209,32 @@ def form_pairs(
     Without an explicit style a list repeats its name and an object is JSON, the default content type of objects.
     """
     if style is None and explode is None and not allow_reserved:
-        values = list(_items(value)) if isinstance(value, list) else [value]
-        return [f"{quote_plus(name)}={quote_plus(scalar(each))}" for each in values]
-    chosen = style or "form"
-    exploded = explode if explode is not None else chosen in {"form", "deepObject"}
-    return query_pairs(name, value, chosen, explode=exploded, allow_reserved=allow_reserved)
+        values = _items(value if isinstance(value, list) else [value])
+        return [f"{_form_encoded(name)}={_form_encoded(scalar(each))}" for each in values]
+    if value is None:
+        return []
+    pairs = query_pairs(name, value, style or "form", explode=_exploded(style, explode), allow_reserved=allow_reserved)
+    # A form writes a space as `+` (WHATWG URL section 5.2).
+    return [each.replace("%20", "+") for each in pairs]
+
+
+def _form_encoded(text: str) -> str:
+    """Encode as WHATWG URL section 5.2 does, which leaves `*` and not `~`."""
+    return quote_plus(text, safe="*").replace("~", "%7E")
+
+
+def _exploded(style: str | None, explode: bool | None) -> bool:  # noqa: FBT001 - as declared
+    return explode if explode is not None else style in {None, "form", "deepObject"}
+
+
+def form_fields(name: str, value: Any, style: str | None, *, explode: bool | None) -> list[tuple[str, str]]:
+    """Write one property of multipart/form-data by style as (name, text), not encoded (OAS 3.2 section 4.15.1.2)."""
+    if _is_undefined(value):
+        return []
+    if style == "deepObject":
+        return [(path, scalar(each)) for path, each in _deep(name, value)]
+    if _exploded(style, explode) and isinstance(value, list):
+        return [(name, scalar(each)) for each in _items(value)]
+    if _exploded(style, explode) and isinstance(value, dict):
+        return [(entry, scalar(each)) for entry, each in _entries(value)]
+    return [(name, header_value(value, style or "form", explode=False))]

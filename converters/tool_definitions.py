@@ -14,7 +14,8 @@ from converters.oas import Encoding, SecurityRequirement, Server, ServerVariable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BodyKind = Literal["json", "form", "multipart", "text", "binary"]
+BodyKind = Literal["json", "form", "multipart", "xml", "sequence", "binary", "text"]
+XmlNodeType = Literal["element", "attribute", "text", "cdata", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,29 @@ class ParameterBinding:
 
 
 @dataclass(frozen=True, slots=True)
-class PropertyBinding:
-    """Which argument fills which property of a flattened body.
+class XmlNode:
+    """What one schema is in an XML document (OAS 3.2 section 4.26); numbers are places in the list of all nodes.
 
-    `is_file` makes it a file part or raw bytes, and an array of files a part per file.
+    Without `name` the node is called like the property it stands for. What is in `properties` is written in their
+    order, the items of a list as `prefix_items` and then `items`.
+    """
+
+    node_type: XmlNodeType = "element"
+    name: str = ""
+    namespace: str = ""
+    prefix: str = ""
+    properties: Mapping[str, int] = field(default_factory=dict)
+    additional: int | None = None
+    prefix_items: tuple[int, ...] = ()
+    items: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyBinding:
+    """Which argument fills which property of a flattened body, or how one part of a multipart body is written.
+
+    `is_file` makes it a file part or raw bytes, and an array of files a part per file. `content_encoding` and
+    `media_type` are those of the schema (JSON Schema 2020-12 validation, section 8), `xml` describes an XML part.
     """
 
     argument: str
@@ -44,6 +64,9 @@ class PropertyBinding:
     is_file: bool = False
     encoding: Encoding | None = None
     pointer: str = ""
+    content_encoding: str = ""
+    media_type: str = ""
+    xml: tuple[XmlNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +74,8 @@ class BodyBinding:
     """How the request body is made.
 
     With `whole` the argument of that name is the body; without it `properties` are assembled to an object.
-    `required_properties` must be there whenever any property is.
+    `required_properties` must be there whenever any property is. `prefix_parts` and `item_part` are the parts of a
+    multipart body that is a list, `xml` the nodes of an XML body, its root first.
     """
 
     media_type: str
@@ -61,6 +85,11 @@ class BodyBinding:
     properties: tuple[PropertyBinding, ...] = ()
     required_properties: tuple[str, ...] = ()
     pointer: str = ""
+    media_type_pointer: str = ""
+    content_encoding: str = ""
+    prefix_parts: tuple[PropertyBinding, ...] = ()
+    item_part: PropertyBinding | None = None
+    xml: tuple[XmlNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +162,33 @@ class ToolDefinition:
 
 
 def _body_from_json(stored: Mapping[str, Any]) -> BodyBinding:
-    properties = tuple(
-        PropertyBinding(**{**each, "encoding": Encoding(**each["encoding"]) if each["encoding"] else None})
-        for each in stored["properties"]
+    item_part = stored.get("item_part")
+    return BodyBinding(
+        **{
+            **stored,
+            "properties": tuple(map(_property_from_json, stored["properties"])),
+            "required_properties": tuple(stored["required_properties"]),
+            "prefix_parts": tuple(map(_property_from_json, stored.get("prefix_parts", ()))),
+            "item_part": None if item_part is None else _property_from_json(item_part),
+            "xml": _xml_from_json(stored),
+        }
     )
-    required = tuple(stored["required_properties"])
-    return BodyBinding(**{**stored, "properties": properties, "required_properties": required})
+
+
+def _property_from_json(stored: Mapping[str, Any]) -> PropertyBinding:
+    encoding = stored["encoding"]
+    if encoding is not None:
+        headers = tuple((name, value) for name, value in encoding.get("headers", ()))
+        encoding = Encoding(**{**encoding, "headers": headers})
+    return PropertyBinding(**{**stored, "encoding": encoding, "xml": _xml_from_json(stored)})
+
+
+def _xml_from_json(stored: Mapping[str, Any]) -> tuple[XmlNode, ...]:
+    return tuple(XmlNode(**{**each, "prefix_items": tuple(each["prefix_items"])}) for each in stored.get("xml", ()))
 
 
 def _server_from_json(stored: Mapping[str, Any]) -> Server:
     variables = {
         name: ServerVariable(value["default"], tuple(value["enum"])) for name, value in stored["variables"].items()
     }
-    return Server(stored["url"], variables)
+    return Server(stored["url"], variables, stored.get("pointer", ""))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import bodies, extensions, input_schemas, media_types, naming, output_schemas, texts
+from converters import bodies, body_bindings, extensions, input_schemas, media_types, naming, output_schemas, texts
 from converters.input_schemas import Argument
 from converters.oas import Schema
-from converters.tool_definitions import BodyBinding, ParameterBinding, PropertyBinding, ToolDefinition
+from converters.tool_definitions import ParameterBinding, ToolDefinition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,7 @@ class ToolCompiler:
         self._log = log
         self._input = input_schemas.InputSchemas(description, log)
         self._output = output_schemas.OutputSchemas(description, log)
+        self._bodies = body_bindings.BodyBinder(description, log, self._input.is_hidden)
 
     def define(self, operation: Operation, name: str) -> ToolDefinition:
         """Make the tool called `name` of `operation`."""
@@ -54,7 +55,9 @@ class ToolCompiler:
             deprecated=operation.deprecated,
             enabled=operation.extension.get("enabled") is not False,
             parameters=_parameter_bindings(operation, names[:count]),
-            body=self._body_binding(operation.request_body, media_type, flat, names[count:]),
+            body=self._bodies.bind(operation.request_body, media_type, flat, names[count:])
+            if operation.request_body and media_type
+            else None,
             accept=_accept(operation.responses),
             servers=operation.servers,
             security=operation.security,
@@ -99,7 +102,7 @@ class ToolCompiler:
         """Give the plain object a body is, or None where it is one argument (or where there is no body)."""
         if media_type is None or media_type.schema is None:
             return None
-        if media_types.body_kind(media_type.name) in {"text", "binary"}:
+        if bodies.kind(media_type, self._description) in {"text", "binary", "sequence"}:
             return None
         flat = bodies.plain_object(media_type.schema, self._description)
         return flat if flat is not None and 0 < len(flat.properties) <= MAX_FLAT_PROPERTIES else None
@@ -113,11 +116,19 @@ class ToolCompiler:
         self._report_body(body, media_type, flat)
         if flat is None:
             schema = media_type.schema or Schema({}, media_type.pointer)
-            if media_types.body_kind(media_type.name) in {"text", "binary"}:
+            is_file = body_bindings.is_file_argument(schema, media_type, "", self._description)
+            if bodies.kind(media_type, self._description) in {"text", "binary"}:
                 schema = Schema(_raw_schema(media_type, schema, self._description), schema.pointer)
-            return [Argument("body", "body", schema, body.required, body.pointer, body.description)]
+            return [Argument("body", "body", schema, body.required, body.pointer, body.description, is_file=is_file)]
         return [
-            Argument("body", name, schema, body.required and name in flat.required, schema.pointer)
+            Argument(
+                "body",
+                name,
+                schema,
+                body.required and name in flat.required,
+                schema.pointer,
+                is_file=body_bindings.is_file_argument(schema, media_type, name, self._description),
+            )
             for name, schema in flat.properties.items()
             if not self._input.is_hidden(schema)
         ]
@@ -144,37 +155,6 @@ class ToolCompiler:
                     "argument_renamed", each.pointer, f"{each.wire_name!r} ({each.location}) is the argument {name!r}."
                 )
 
-    # --- bindings
-
-    def _body_binding(
-        self,
-        body: RequestBody | None,
-        media_type: MediaType | None,
-        flat: bodies.PlainObject | None,
-        names: tuple[str, ...],
-    ) -> BodyBinding | None:
-        if body is None or media_type is None:
-            return None
-        kind = media_types.body_kind(media_type.name)
-        name = media_types.concrete(media_type.name)
-        if flat is None:
-            return BodyBinding(name, kind, body.required, whole=names[0], pointer=body.pointer)
-        shown = {wire: schema for wire, schema in flat.properties.items() if not self._input.is_hidden(schema)}
-        properties = tuple(
-            PropertyBinding(
-                argument=argument,
-                name=wire,
-                is_file=kind != "json" and bodies.holds_files(schema, self._description),
-                encoding=media_type.encoding.get(wire),
-                pointer=schema.pointer,
-            )
-            for argument, (wire, schema) in zip(names, shown.items(), strict=True)
-        )
-        required = tuple(wire for wire in flat.required if wire in shown)
-        return BodyBinding(
-            name, kind, body.required, properties=properties, required_properties=required, pointer=body.pointer
-        )
-
 
 _KNOWN_METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace", "query"})
 
@@ -197,11 +177,13 @@ def _parameter_bindings(operation: Operation, names: Iterable[str]) -> tuple[Par
 
 
 def _raw_schema(media_type: MediaType, schema: Schema, description: Description) -> Any:
-    """Give the schema of a body that is sent as it is: always a text, whatever XML or binary structure it has."""
+    """Give the schema of a body that is sent as it is: a text, or another scalar that is written as one."""
     value = description.try_resolve(schema.value, schema.pointer)
-    if isinstance(value, dict) and value.get("type") == "string":
+    declared = value.get("type") if isinstance(value, dict) else None
+    is_plain = bodies.kind(media_type, description) == "text" and not media_types.is_xml(media_type.name)
+    if declared == "string" or (is_plain and declared in ("integer", "number", "boolean")):
         return schema.value
-    if media_types.body_kind(media_type.name) == "binary":
+    if bodies.kind(media_type, description) == "binary":
         return {"type": "string", "format": "binary"}
     return {"type": "string", "description": f"The body as {media_types.essence(media_type.name)} text."}
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 
 from app.api.dependencies import Control, NamespaceName, ServerName, ToolName
+from app.api.exact_json import ExactJsonRoute
 from app.api.schemas import (
     CallResult,
     Preview,
@@ -20,7 +21,9 @@ from app.api.schemas import (
 )
 from app.registry.records import ToolOverrideChanges
 
-router = APIRouter(prefix="/api/v1/namespaces/{namespace}/servers/{server}/tools", tags=["tools"])
+router = APIRouter(
+    prefix="/api/v1/namespaces/{namespace}/servers/{server}/tools", tags=["tools"], route_class=ExactJsonRoute
+)
 
 
 def _summary(definition: dict[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> PlannedCall:
 
     """
     checked = tool.checker.check(arguments)
-    return PlannedCall(plan(tool.definition, checked.values, base=tool.base), checked.repairs)
+    request = plan(tool.definition, checked.values, base=tool.base, server_pointer=tool.server_pointer)
+    return PlannedCall(request, checked.repairs)
 
 
 def _with_repairs(result: ToolResult, repairs: tuple[Repair, ...]) -> ToolResult:

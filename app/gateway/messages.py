@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from app.gateway.snapshots import to_bytes
+from converters.serialization import exact_integer, exact_number
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -22,6 +22,7 @@ INTERNAL_ERROR: Final = -32603
 
 MAX_DEPTH: Final = 64
 _TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NEGATIVE_ZERO: Final = re.compile(rb"-0(?![.0-9Ee])")
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"{[]}")
 RequestId = str | int
 
@@ -79,7 +80,9 @@ def _parse(raw: bytes) -> Any:
     try:
         # Decoded here: `json` would also take UTF-16, a byte order mark and halves of surrogate pairs.
         text = raw.decode()
-        return _DECODER.decode(text)
+        # Few messages hold the negative zero, for which every integer costs a call.
+        has_negative_zero = b"-0" in raw and _NEGATIVE_ZERO.search(raw)
+        return (_ALL_DIGITS if has_negative_zero else _DECODER).decode(text)
     except (ValueError, ArithmeticError, RecursionError):
         raise MessageError(PARSE_ERROR, "The body is not JSON.") from None
 
@@ -104,14 +107,11 @@ def _refuse_constant(name: str) -> Any:
     raise MessageError(PARSE_ERROR, f"{name} is not JSON.")
 
 
-def _exact(literal: str) -> float | Decimal:
-    """Read a number so that it is written again with the same value: a float where that is exact."""
-    value = float(literal)
-    return value if repr(value) == literal else Decimal(literal)
-
-
 # Made once: `json.loads` with hooks makes a decoder for every message.
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_exact)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=exact_number)
+_ALL_DIGITS: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=exact_number, parse_int=exact_integer
+)
 
 
 def result_bytes(request_id: RequestId | None, result: bytes) -> bytes:

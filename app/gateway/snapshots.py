@@ -72,6 +72,11 @@ class ServerTool:
             document_url=self._snapshot.document_url,
         )
 
+    @property
+    def server_pointer(self) -> str:
+        """Where in the description `base` stands, "" where a setting gives it."""
+        return "" if self._snapshot.base_url else self.definition.servers[0].pointer
+
 
 class ServerSnapshot:
     """One MCP server at one revision, with the tools that are enabled, in document order."""

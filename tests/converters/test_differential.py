@@ -178,7 +178,7 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if not isinstance(value, dict):
         return value
-    plain = {key: _plain(each) for key, each in value.items() if key != "pointer"}
+    plain = {key: _plain(each) for key, each in value.items() if key not in {"pointer", "media_type_pointer"}}
     # 2.0 Parameter Object, `type: file`; 3.0 "Considerations for File Uploads" writes `format: binary`.
     if plain.get("type") == "string" and plain.get("contentEncoding") == "base64":
         del plain["contentEncoding"]

@@ -10,6 +10,7 @@ from converters.documents import parse
 from converters.errors import DescriptionError
 from converters.normalization import normalize, version_of
 from converters.references import Description
+from converters.request_plans import plan
 from tests.converters.descriptions import OK, compiled, diagnostic, planned, properties, reported, swagger
 
 
@@ -146,11 +147,11 @@ def test_a_collection_format_becomes_a_style(
         ("header", "ssv", "b c d"),
         ("header", "tsv", "b\tc d"),
         ("header", "pipes", "b|c d"),
-        ("formData", "csv", b"a=b,c%20d"),
-        ("formData", "ssv", b"a=b%20c%20d"),
-        ("formData", "tsv", b"a=b%09c%20d"),
-        ("formData", "pipes", b"a=b%7Cc%20d"),
-        ("formData", "multi", b"a=b&a=c%20d"),
+        ("formData", "csv", b"a=b,c+d"),
+        ("formData", "ssv", b"a=b+c+d"),
+        ("formData", "tsv", b"a=b%09c+d"),
+        ("formData", "pipes", b"a=b%7Cc+d"),
+        ("formData", "multi", b"a=b&a=c+d"),
     ],
 )
 def test_every_collection_format_reaches_the_wire_in_every_location(
@@ -511,9 +512,17 @@ def test_every_diagnostic_points_into_the_document_as_uploaded(original: Compila
 def test_every_piece_of_a_request_points_into_the_document_as_uploaded(original: Compilation) -> None:
     tool = original.tools[0]
 
-    pieces = planned(tool, a=1, b="x", shared="y").pieces
+    pieces = plan(
+        tool,
+        {"a": 1, "b": "x", "shared": "y"},
+        base="https://api.example.com/v1",
+        server_pointer=tool.servers[0].pointer,
+    ).pieces
 
     assert {(each.part, each.name, each.pointer) for each in pieces} == {
+        ("server", "https://api.example.com/v1", "/host"),
+        ("accept", "application/json, */*;q=0.1", "/paths/~1x/post/responses"),
+        ("content_type", "application/x-www-form-urlencoded", "/paths/~1x/post/parameters/0"),
         ("body", "a", "/paths/~1x/post/parameters/0"),
         ("header", "b", "/paths/~1x/post/parameters/1"),
         ("query", "shared", "/parameters/shared"),

@@ -149,7 +149,7 @@ def test_no_value_adds_a_pair_to_the_query(value: str, allow_reserved: bool) -> 
         (["a", "b"], "form", None, "name=a&name=b"),
         (["a", "b"], "form", False, "name=a,b"),
         (["a", "b"], None, False, "name=a,b"),
-        (["a", "b"], "spaceDelimited", False, "name=a%20b"),
+        (["a", "b"], "spaceDelimited", False, "name=a+b"),
         (["a", "b"], "pipeDelimited", None, "name=a%7Cb"),
         ({"a": 1, "b": 2}, "deepObject", True, "name%5Ba%5D=1&name%5Bb%5D=2"),
         ({"a": 1, "b": 2}, "deepObject", None, "name%5Ba%5D=1&name%5Bb%5D=2"),

@@ -133,6 +133,8 @@ async def test_a_preview_shows_the_request_and_what_made_each_piece_and_sends_no
         await served.create(base_url=api.url)
         answer = await served.http.post(f"{TOOLS}/add_pet/preview", json={"arguments": {"name": "Ré", "weight": 1.5}})
         listing = await served.http.post(f"{TOOLS}/list_pets/preview", json={"arguments": {"limit": 5}})
+    server = {"part": "server", "name": api.url, "pointer": ""}
+    accept = {"part": "accept", "name": "application/json, */*;q=0.1", "pointer": "/paths/~1pets/post/responses"}
     place = "/paths/~1pets/post/requestBody/content/application~1json/schema/properties"
     assert answer.json() == {
         "method": "POST",
@@ -141,14 +143,76 @@ async def test_a_preview_shows_the_request_and_what_made_each_piece_and_sends_no
         "body": '{"name":"Ré","weight":1.5}',
         "body_encoding": "text",
         "pieces": [
+            server,
+            accept,
             {"part": "body", "name": "name", "pointer": f"{place}/name"},
             {"part": "body", "name": "weight", "pointer": f"{place}/weight"},
+            {"part": "content_type", "name": "application/json", "pointer": place.removesuffix("/schema/properties")},
         ],
     }
     assert listing.json()["url"] == f"{api.url}/pets?limit=5"
     assert listing.json()["body"] is None
-    assert listing.json()["pieces"] == [{"part": "query", "name": "limit", "pointer": "/paths/~1pets/get/parameters/0"}]
+    assert listing.json()["pieces"] == [
+        server,
+        {"part": "query", "name": "limit", "pointer": "/paths/~1pets/get/parameters/0"},
+        {"part": "accept", "name": "*/*", "pointer": "/paths/~1pets/get"},
+    ]
     assert api.connections == 0
+
+
+async def test_every_piece_of_a_preview_names_the_place_that_made_it(served: Gateway) -> None:
+    names = {"p": "path", "q": "query", "X-H": "header", "c": "cookie"}
+    parameters = [{"name": name, "in": where, "required": True, "schema": {}} for name, where in names.items()]
+    body = {"required": True, "content": {"application/xml": {"schema": {"type": "object", "properties": {"a": {}}}}}}
+    put = operation("put_it", parameters=parameters, requestBody=body)
+    document = description({"/x/{p}": {"put": put}})
+    await served.create({**document, "servers": [{"url": "https://api.example.com/v1"}]})
+
+    arguments = {"p": 1, "q": 2, "X-H": "h", "c": "d", "a": 3}
+    answer = await served.http.post(f"{TOOLS}/put_it/preview", json={"arguments": arguments})
+
+    at = "/paths/~1x~1{p}/put"
+    content = f"{at}/requestBody/content/application~1xml"
+    assert [(each["part"], each["name"], each["pointer"]) for each in answer.json()["pieces"]] == [
+        ("server", "https://api.example.com/v1", "/servers/0"),
+        ("path", "p", f"{at}/parameters/0"),
+        ("query", "q", f"{at}/parameters/1"),
+        ("header", "X-H", f"{at}/parameters/2"),
+        ("cookie", "c", f"{at}/parameters/3"),
+        ("accept", "application/json, */*;q=0.1", f"{at}/responses"),
+        ("body", "a", f"{content}/schema/properties/a"),
+        ("content_type", "application/xml", content),
+    ]
+    assert answer.json()["body"] == "<root><a>3</a></root>"
+
+
+NUMBERS = ["9223372036854775807", "123456789012345678901234567890", "0.1", "1.10", "100.00", "-0", "1E+400", "1e-7"]
+
+
+@pytest.mark.parametrize("literal", NUMBERS)
+async def test_numbers_of_a_try_keep_their_digits(served: Gateway, literal: str) -> None:
+    body = {"required": True, "content": {"application/json": {"schema": {"type": "array"}}}}
+    async with backend(json_reply(b"{}")) as api:
+        document = description({"/x": {"post": operation("post_it", requestBody=body)}})
+        await served.create(document, base_url=api.url)
+        raw = f'{{"arguments":{{"body":[{literal}]}}}}'
+        headers = {"Content-Type": "application/json"}
+        shown = await served.http.post(f"{TOOLS}/post_it/preview", content=raw, headers=headers)
+        await served.http.post(f"{TOOLS}/post_it/call", content=raw, headers=headers)
+    assert shown.json()["body"] == f"[{literal.replace('1e-7', '1E-7')}]"
+    assert api.requests[0].body.decode() == shown.json()["body"]
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "9" * 5000, "1E99999999999999999999", "{", '"\xff"'])
+async def test_what_is_no_json_is_refused(served: Gateway, literal: str) -> None:
+    await served.create()
+    answer = await served.http.post(
+        f"{TOOLS}/list_pets/preview",
+        content=f'{{"arguments":{{"limit":{literal}}}}}'.encode("latin-1"),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code in {400, 422}
+    assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 async def test_a_binary_body_is_previewed_as_base64(served: Gateway) -> None:

@@ -179,7 +179,19 @@ def test_an_unclosed_text_full_of_escapes_takes_linear_time() -> None:
 
 @pytest.mark.parametrize(
     "literal",
-    ["0.1", "1.5", "-0.0", "0", "-7", "9223372036854775807", "18446744073709551616", "1.0", "123456789012345678901234"],
+    [
+        "0.1",
+        "1.5",
+        "-0.0",
+        "-0",
+        "[-0,-0.5,-7,0]",
+        "0",
+        "-7",
+        "9223372036854775807",
+        "18446744073709551616",
+        "1.0",
+        "123456789012345678901234",
+    ],
 )
 def test_a_number_is_written_again_as_it_came(literal: str) -> None:
     arguments = (read(call(f'{{"x":{literal}}}')).params or {})["arguments"]
