@@ -117,10 +117,6 @@ def _has_no_place(judged: Judged, fault: Fault) -> bool:
     return named is not None and f"{{{named[1]}}}" not in judged.tool.path.lower()
 
 
-def _is_over_budget(judged: Judged, _fault: Fault) -> bool:
-    return "schema_over_budget" in judged.served.reported[judged.tool.pointer]
-
-
 def _has_discriminator(judged: Judged, _fault: Fault) -> bool:
     return any("discriminator" in each for each in _objects(judged))
 
@@ -333,10 +329,6 @@ EXPLAINED: Final = (
     Explained(
         "description", "oneOf", r"body.*", "must match exactly one", _has_discriminator,
         "Several alternatives fit by the letter, so that only the discriminator tells them apart, as is meant.",
-    ),
-    Explained(
-        "ours", ANY, r"body.*", "", _is_over_budget,
-        "`schema_over_budget`: the published schema leaves definitions out, and lets through what they exclude.",
     ),
     Explained(
         "ours", "required", r"query|header", "must have required", _is_empty_value,

@@ -32,8 +32,8 @@ BROKEN: Final = 10
 class Served:
     """A description that the gateway serves.
 
-    `tools` are those to call, `schemas` the input schemas that clients are listed, `description` is what the validator
-    reads, and `reported` gives the codes of what was reported of an operation, by its pointer.
+    `tools` are those to call, `schemas` the input schemas that clients are listed, and `description` is what the
+    validator reads.
     """
 
     name: str
@@ -41,7 +41,6 @@ class Served:
     tools: Sequence[ToolDefinition]
     schemas: dict[str, dict[str, Any]]
     description: dict[str, Any]
-    reported: dict[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,8 @@ def serve(name: str, raw: bytes, gateway: Gateway, api: ValidatingApi) -> Served
     answer = gateway.upload(raw, file_name="description", name=name, base_url=api.url)
     assert answer.status_code == 201, answer.text
     compilation = compile_description(raw, server_name=name)
-    tools = spread(compilation.tools)
-    reported = {
-        tool.pointer: frozenset(each.code for each in compilation.diagnostics if each.pointer.startswith(tool.pointer))
-        for tool in tools
-    }
     description = request_side(documents.parse(raw).root)
-    return Served(name, compilation.openapi, tools, listed(name, gateway), description, reported)
+    return Served(name, compilation.openapi, spread(compilation.tools), listed(name, gateway), description)
 
 
 def spread(tools: Sequence[T]) -> Sequence[T]:
