@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
 
-from converters import media_types, serialization
+from converters import json_values, media_types, serialization
 from converters.errors import BodyValueError
 
 _DATA_URI: Final = re.compile(r"data:(?P<type>[^,;]*)(?P<parameters>(?:;[^,;]*)*),(?P<content>.*)", re.DOTALL)
@@ -45,7 +45,7 @@ def read(value: Any, *, media_type: str = "", content_encoding: str = "") -> Fil
         BodyValueError: where base64 was promised, by a data: URI or by `content_encoding`, and is none.
 
     """
-    text = value if isinstance(value, str) else serialization.to_json(value)
+    text = value if isinstance(value, str) else json_values.write(value)
     if matched := _DATA_URI.fullmatch(text):
         return _from_data_uri(matched)
     if content_encoding.lower() in {"base64", "base64url"}:

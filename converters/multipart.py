@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import files, media_types, serialization, xml_bodies
+from converters import files, json_values, media_types, serialization, xml_bodies
 from converters.errors import BodyValueError
 from converters.oas import Encoding
 from converters.tool_definitions import PropertyBinding
@@ -103,7 +103,7 @@ class _Part:
         if media_types.is_xml(declared) and nested:
             return xml_bodies.write(self._binding.xml, self._value).encode(), declared
         if nested or media_types.is_json(declared):
-            return serialization.to_json(self._value).encode(), declared or "application/json"
+            return json_values.write(self._value).encode(), declared or "application/json"
         content = serialization.scalar(self._value).encode()
         if not declared and kind != "multipart/form-data" and not content.isascii():
             # Outside of forms the default is US-ASCII (RFC 2046 section 5.1).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import files, media_types, multipart, serialization, xml_bodies
+from converters import files, json_values, media_types, multipart, serialization, xml_bodies
 from converters.errors import BodyValueError
 from converters.oas import Encoding
 
@@ -28,7 +28,7 @@ def encode(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
 
 
 def _json(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
-    return serialization.to_json(value).encode(), binding.media_type
+    return json_values.write(value).encode(), binding.media_type
 
 
 def _text(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
@@ -63,7 +63,7 @@ def _form(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
         encoding = encodings.get(name, Encoding())
         is_styled = encoding.style is not None or encoding.explode is not None
         if not is_styled and each is not None and media_types.is_json(encoding.content_type or ""):
-            each = serialization.to_json(each)  # noqa: PLW2901 - the value as its content type writes it
+            each = json_values.write(each)  # noqa: PLW2901 - the value as its content type writes it
         pairs += serialization.form_pairs(
             name, each, encoding.style, explode=encoding.explode, allow_reserved=encoding.allow_reserved
         )
@@ -85,9 +85,9 @@ def _sequence(binding: BodyBinding, value: Any) -> tuple[bytes, str]:
     if media_types.is_event_stream(binding.media_type):
         written = "".join(_event(each, str(index)) for index, each in enumerate(items))
     elif media_types.is_json_sequence(binding.media_type):
-        written = "".join(f"\x1e{serialization.to_json(each)}\n" for each in items)
+        written = "".join(f"\x1e{json_values.write(each)}\n" for each in items)
     else:
-        written = "".join(f"{serialization.to_json(each)}\n" for each in items)
+        written = "".join(f"{json_values.write(each)}\n" for each in items)
     return written.encode(), binding.media_type
 
 

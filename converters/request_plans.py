@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from converters import media_types, pointers, request_bodies, serialization
+from converters import json_values, media_types, pointers, request_bodies, serialization
 from converters.errors import ArgumentProblem, ArgumentsError, BodyValueError, ConverterError
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def _query(given: list[tuple[ParameterBinding, Any]]) -> list[str]:
 def _query_string(binding: ParameterBinding, value: Any) -> str:
     """Write the whole query string from one value (OAS 3.2, `in: querystring`)."""
     if media_types.is_json(binding.content_type or ""):
-        return serialization.encode(serialization.to_json(value))
+        return serialization.encode(json_values.write(value))
     if isinstance(value, dict):
         return "&".join(
             pair for name, each in value.items() for pair in serialization.form_pairs(name, each, None, explode=None)
@@ -271,7 +271,7 @@ def _query_string(binding: ParameterBinding, value: Any) -> str:
 def _content(binding: ParameterBinding, value: Any) -> str:
     """Write a parameter with `content` in its media type: as JSON, else as it is."""
     is_json = media_types.is_json(media_types.concrete(binding.content_type or ""))
-    return serialization.to_json(value) if is_json else serialization.scalar(value)
+    return json_values.write(value) if is_json else serialization.scalar(value)
 
 
 def _headers(

@@ -6,11 +6,12 @@ list or object, or null inside one) writes nothing, as RFC 6570 section 2.3 says
 
 from __future__ import annotations
 
-import json
 import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
+
+from converters import json_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,43 +36,7 @@ def scalar(value: Any) -> str:
     if isinstance(value, Decimal) and abs(value.adjusted()) < _PLAIN_DIGITS:
         # `1E3` is an integer of JSON, but hardly any reader of a query takes it for one.
         return format(value, "f")
-    return "" if value is None else to_json(value)
-
-
-def exact_number(literal: str) -> float | Decimal:
-    """Read a number of JSON that has a fraction or an exponent so that `to_json` writes it with the same value.
-
-    It is a float where that is exact to the digit, else a `Decimal`.
-    """
-    value = float(literal)
-    return value if repr(value) == literal else Decimal(literal)
-
-
-def exact_integer(literal: str) -> int | Decimal:
-    """Read an integer of JSON; the negative zero, which `int` does not have, is a `Decimal`."""
-    return Decimal(literal) if literal == "-0" else int(literal)
-
-
-# Made once: `json.dumps` with options makes an encoder for every value.
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def to_json(value: Any) -> str:
-    """Write JSON (RFC 8259), compact, with every digit of a `Decimal`."""
-    try:
-        return _ENCODER.encode(value)
-    except TypeError:
-        return _exact_json(value)
-
-
-def _exact_json(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{to_json(str(key))}:{_exact_json(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_exact_json, value)) + "]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return "" if value is None else json_values.write(value)
 
 
 def encode(text: str, *, allow_reserved: bool = False) -> str:

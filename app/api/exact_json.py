@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import Request
 from fastapi.routing import APIRoute
 
-from converters.serialization import exact_integer, exact_number
+from converters.json_values import exact_integer, exact_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

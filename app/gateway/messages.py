@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.gateway.snapshots import to_bytes
-from converters.serialization import exact_integer, exact_number
+from converters.json_values import exact_integer, exact_number
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600

@@ -13,8 +13,8 @@ import yaml
 
 from converters import ArgumentsError, ToolDefinition, compile_description
 from converters.arguments import ArgumentChecker
+from converters.json_values import exact_integer, exact_number
 from converters.request_plans import RequestPlan, ServerUnknownError, base_url, plan
-from converters.serialization import exact_integer, exact_number
 
 WIRE: Final = Path(__file__).parent / "wire"
 BASE: Final = "https://api.example.com/v1"
