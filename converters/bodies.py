@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from converters import media_types, pointers
@@ -27,13 +27,15 @@ _ENTANGLING: Final = frozenset(
 class PlainObject:
     """An object schema whose properties can stand beside the parameters; `allOf` is merged.
 
-    `unreadable` are the pointers of keywords that could not be read, and were left out.
+    `unreadable` are the pointers of keywords that could not be read, and were left out; `undeclared` the properties
+    that are required without being declared, which may have any value.
     """
 
     properties: dict[str, Schema]
     required: tuple[str, ...]
     is_open: bool = False
     unreadable: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
 
 
 def choose(body: RequestBody, description: Description) -> MediaType:
@@ -87,7 +89,18 @@ def plain_object(schema: Schema, description: Description) -> PlainObject | None
 
     A schema that others extend (by `allOf` and a discriminator) stands for any of them, so it is none.
     """
-    return _flatten(schema, description, frozenset())
+    flat = _flatten(schema, description, frozenset())
+    if flat is None:
+        return None
+    undeclared = [name for name in flat.required if name not in flat.properties]
+    if not undeclared:
+        return flat
+    at = pointers.join(schema.pointer, "required")
+    return replace(
+        flat,
+        properties={**flat.properties, **{name: Schema({}, at) for name in undeclared}},
+        undeclared=tuple(undeclared),
+    )
 
 
 def is_file(schema: Schema, description: Description) -> bool:

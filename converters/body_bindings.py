@@ -39,7 +39,7 @@ class BodyBinder:
             body.required,
             pointer=body.pointer,
             media_type_pointer=media_type.pointer,
-            content_encoding=self._content_keyword(media_type.schema, "contentEncoding") if kind == "binary" else "",
+            content_encoding=self._payload_encoding(media_type.schema) if kind == "binary" else "",
             xml=self._xml_root(media_type.schema) if kind == "xml" and media_type.schema else (),
         )
         if flat is None:
@@ -106,6 +106,11 @@ class BodyBinder:
     def _content_keyword(self, schema: Schema | None, keyword: str) -> str:
         value = self._resolved(schema).value if schema else None
         return value[keyword] if isinstance(value, dict) and isinstance(value.get(keyword), str) else ""
+
+    def _payload_encoding(self, schema: Schema | None) -> str:
+        """Name the text that a binary body is sent as: `contentEncoding`, or `byte` (OAS 3.0.3 section 4.7.14.3)."""
+        is_byte = self._content_keyword(schema, "format") == "byte"
+        return self._content_keyword(schema, "contentEncoding") or ("base64" if is_byte else "")
 
     def _xml_root(self, schema: Schema) -> tuple[XmlNode, ...]:
         nodes = xml_nodes.read(schema, self.description)

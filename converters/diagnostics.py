@@ -77,6 +77,7 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
             "Give the header's schema a `const`, an `enum` of one or a `default`: only fixed headers are sent.",
         ),
         "xml_root_unnamed": (_W, "Give the schema an XML Object with `name`; the element is called `root` now."),
+        "property_undeclared": (_W, "Declare the property; any value is accepted now."),
         "argument_renamed": (_I, "Nothing to do: the name on the wire stays as the document spells it."),
         "reference_unresolved": (_W, "Correct the `$ref`, or add what it points at."),
         "reference_cycle": (_W, "Let the chain of `$ref`s end at something that is not a `$ref`."),
@@ -92,7 +93,7 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
         "schema_pattern_dropped": (_W, "Rewrite the pattern in ECMA-262 syntax; values are not checked against it."),
         "schema_over_budget": (
             _W,
-            "Split the operation or simplify its schema; deep parts are described as 'anything'.",
+            "Split the operation or simplify its schema; deep parts are described as 'anything', and not checked.",
         ),
         "schema_discriminator_dropped": (
             _I,

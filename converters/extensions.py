@@ -103,6 +103,13 @@ def _remove(hidden: set[str], input_schema: dict[str, Any]) -> None:
         input_schema["required"] = [name for name in input_schema["required"] if name not in hidden]
     if not input_schema.get("required", True):
         del input_schema["required"]
+    if "dependentRequired" in input_schema:
+        needs = {
+            name: [each for each in needed if each not in hidden]
+            for name, needed in input_schema["dependentRequired"].items()
+            if name not in hidden
+        }
+        input_schema["dependentRequired"] = {name: needed for name, needed in needs.items() if needed}
     if "$defs" in input_schema:
         input_schema["$defs"] = reachable(input_schema["properties"], input_schema["$defs"])
 

@@ -18,18 +18,23 @@ if TYPE_CHECKING:
 
 BUDGET: Final = 64 * 1024
 """Bytes of an input schema; deeper definitions are described as "anything" beyond it."""
-TEXT_BUDGET: Final = 2_500
+TEXT_BUDGET: Final = 2_000
 """Characters of all descriptions in an input schema; the longest are shortened beyond it."""
 
 _FILE_NOTE: Final = "File content: plain text, base64, or (exact for anything) a data: URI."
 # Keywords whose value is data, and keywords that hold schemas by names that are no keywords.
+_LEAST: Final[Mapping[str, str]] = {"string": "minLength", "array": "minItems", "object": "minProperties"}
 _DATA: Final = frozenset({"default", "const", "enum", "examples"})
 _NAMED: Final = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument before it has its name: where its value goes, its schema, and whether it must be given."""
+    """One argument before it has its name: where its value goes, its schema, and whether it must be given.
+
+    `is_filled` says that an empty value could not be written, so that none is admitted. `needs` are the wire names of
+    the body's properties that must be given where this one is.
+    """
 
     location: str
     wire_name: str
@@ -40,6 +45,8 @@ class Argument:
     deprecated: bool = False
     examples: tuple[Any, ...] = ()
     is_file: bool = False
+    is_filled: bool = False
+    needs: tuple[str, ...] = ()
 
 
 class InputSchemas:
@@ -63,14 +70,27 @@ class InputSchemas:
         for each, name in zip(arguments, names, strict=True):
             translated, direct = self._compiler.compile(each.schema)
             used.update(direct)
-            properties[name] = self._annotated(translated, each)
+            properties[name] = self._annotated(self._filled(translated) if each.is_filled else translated, each)
         self._inline(properties, used)
         schema: dict[str, Any] = {"type": "object", "properties": properties}
         required = [name for each, name in zip(arguments, names, strict=True) if each.required]
         if required:
             schema["required"] = required
+        if needs := _needs(arguments, names):
+            schema["dependentRequired"] = needs
         schema["additionalProperties"] = False
         return self._within_text_budget(self._with_definitions(schema, used, operation), operation)
+
+    def _filled(self, translated: schemas.JsonSchema) -> schemas.JsonSchema:
+        """Admit no empty value: RFC 6570 gives an empty list no form, and an empty text is no path segment."""
+        if not isinstance(translated, dict):
+            return translated
+        whole = translated
+        if isinstance(translated.get("$ref"), str):
+            definition = self._compiler.definitions[json_schema.definition_name(translated["$ref"])]
+            whole = {**definition, **translated} if isinstance(definition, dict) else translated
+        keyword = _LEAST.get(str(whole.get("type")), "")
+        return {**translated, keyword: 1} if keyword and not {keyword, "enum", "const"} & whole.keys() else translated
 
     def _annotated(self, translated: schemas.JsonSchema, argument: Argument) -> schemas.JsonSchema:
         """Add what the parameter, and not its schema, says; a file gets a note on how to write it."""
@@ -155,6 +175,21 @@ class InputSchemas:
         for holder in _described(schema):
             holder["description"] = texts.shortened(holder["description"], longest)
         return schema
+
+
+def _needs(arguments: Sequence[Argument], names: Sequence[str]) -> dict[str, list[str]]:
+    """Say which arguments must be given where another one is (JSON Schema 2020-12 Validation section 6.5.4).
+
+    All need the first one that is needed, and that one the rest: shorter than every pair, and the same.
+    """
+    named = {each.wire_name: name for each, name in zip(arguments, names, strict=True) if each.location == "body"}
+    needs: dict[str, list[str]] = {}
+    for each, name in zip(arguments, names, strict=True):
+        needed = [named[wire] for wire in each.needs if wire in named]
+        needed = needed[1:] if needed and needed[0] == name else needed[:1]
+        if needed:
+            needs[name] = needed
+    return needs
 
 
 def too_large(input_schema: Mapping[str, Any]) -> str | None:

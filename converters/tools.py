@@ -94,9 +94,16 @@ class ToolCompiler:
                 note=each.description,
                 deprecated=each.deprecated,
                 examples=each.examples,
+                is_filled=each.location == "path"
+                or (each.required and each.content_type is None and self._is_composed(each.schema)),
             )
             for each in operation.parameters
         ]
+
+    def _is_composed(self, schema: Schema) -> bool:
+        """Tell whether a value is a list or an object, which is left out of parameters and forms where it is empty."""
+        value = self._description.try_resolve(schema.value, schema.pointer)
+        return isinstance(value, dict) and value.get("type") in ("array", "object")
 
     def _flat(self, media_type: MediaType | None) -> bodies.PlainObject | None:
         """Give the plain object a body is, or None where it is one argument (or where there is no body)."""
@@ -120,6 +127,7 @@ class ToolCompiler:
             if bodies.kind(media_type, self._description) in {"text", "binary"}:
                 schema = Schema(_raw_schema(media_type, schema, self._description), schema.pointer)
             return [Argument("body", "body", schema, body.required, body.pointer, body.description, is_file=is_file)]
+        is_form = bodies.kind(media_type, self._description) in {"form", "multipart"}
         return [
             Argument(
                 "body",
@@ -128,6 +136,8 @@ class ToolCompiler:
                 body.required and name in flat.required,
                 schema.pointer,
                 is_file=body_bindings.is_file_argument(schema, media_type, name, self._description),
+                is_filled=is_form and name in flat.required and self._is_composed(schema),
+                needs=() if body.required else flat.required,
             )
             for name, schema in flat.properties.items()
             if not self._input.is_hidden(schema)
@@ -143,6 +153,8 @@ class ToolCompiler:
                 )
         for pointer in flat.unreadable if flat is not None else ():
             self._log.report("schema_keyword_invalid", pointer, "The names of required properties are not a list.")
+        for name in flat.undeclared if flat is not None else ():
+            self._log.report("property_undeclared", chosen.pointer, f"The required property {name!r} is not declared.")
         if flat is not None and flat.is_open:
             self._log.report(
                 "request_body_extra_properties", body.pointer, "Properties that are not declared cannot be sent."

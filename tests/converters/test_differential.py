@@ -51,7 +51,7 @@ EXPLAINED: Final = (
     Explained(
         "slack-2.0",
         r".*",
-        r"/body/required|/input_schema/required",
+        r"/body/required|/input_schema/(required|dependentRequired)",
         "2.0 Parameter Object, `required`: without a body a required form parameter cannot be sent; "
         "swagger2openapi leaves the body optional.",
     ),
@@ -86,12 +86,6 @@ EXPLAINED: Final = (
         r".*",
         r"/parameters/\d+/explode",
         "2.0 Parameter Object, `collectionFormat` is for arrays; on a string neither value of `explode` does anything.",
-    ),
-    Explained(
-        "amadeus-flights-2.0",
-        r".*",
-        r"/input_schema/properties/\w+/examples",
-        "2.0 Parameter Object has no `example`; ours is shown, swagger2openapi's stands beside the schema.",
     ),
     Explained(
         "autorest-url-2.0",

@@ -229,8 +229,8 @@ def test_shared_parameters_are_merged_and_an_operation_may_override_them() -> No
 
     get, post = sorted(compiled(document).tools, key=lambda tool: tool.method)
 
-    assert properties(post) == {"q": {"type": "integer"}, "id": {"type": "string"}, "new": {}}
-    assert properties(get) == {"id": {"type": "string"}, "q": {"type": "string"}, "old": {}}
+    assert properties(post) == {"q": {"type": "integer"}, "id": {"type": "string", "minLength": 1}, "new": {}}
+    assert properties(get) == {"id": {"type": "string", "minLength": 1}, "q": {"type": "string"}, "old": {}}
 
 
 # --- bodies

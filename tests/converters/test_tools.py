@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters import ToolDefinition, input_schemas, output_schemas, texts
+from converters import ArgumentsError, ToolDefinition, input_schemas, output_schemas, texts
+from converters.arguments import ArgumentChecker
 from tests.converters.descriptions import (
     OK,
     body_tool,
@@ -46,7 +47,7 @@ def test_parameters_and_a_plain_body_stand_beside_each_other() -> None:
     assert tool.input_schema == {
         "type": "object",
         "properties": {
-            "id": {"type": "string"},
+            "id": {"type": "string", "minLength": 1},
             "limit": {"type": "integer", "description": "How many."},
             "X-Trace": {"type": "string"},
             "theme": {"type": "string", "deprecated": True},
@@ -60,6 +61,52 @@ def test_parameters_and_a_plain_body_stand_beside_each_other() -> None:
 
 def test_the_properties_of_an_optional_body_are_optional() -> None:
     assert "required" not in only_tool({"requestBody": {"content": {"application/json": {"schema": PET}}}}).input_schema
+
+
+def test_a_property_of_an_optional_body_needs_those_that_the_body_requires() -> None:
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in "abc"}, "required": ["a", "b"]}
+    tool = only_tool({"requestBody": {"content": {"application/json": {"schema": schema}}}})
+
+    assert tool.input_schema["dependentRequired"] == {"a": ["b"], "b": ["a"], "c": ["a"]}
+    checker = ArgumentChecker(tool.input_schema)
+    assert checker.check({}).values == {}
+    for lacking in ({"a": "x"}, {"b": "x"}, {"c": "x"}, {"c": "x", "a": "x"}):
+        with pytest.raises(ArgumentsError, match="the required argument"):
+            checker.check(lacking)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "least"),
+    [
+        ({"in": "path", "schema": {"type": "string"}}, {"minLength": 1}),
+        ({"in": "path", "schema": {"type": "string", "enum": ["a"]}}, {}),
+        ({"in": "path", "schema": {"type": "array", "minItems": 2}}, {"minItems": 2}),
+        ({"in": "path", "schema": {"$ref": "#/components/schemas/L"}}, {"minItems": 1}),
+        ({"in": "query", "required": True, "schema": {"type": "array"}}, {"minItems": 1}),
+        ({"in": "query", "required": True, "schema": {"type": "object"}}, {"minProperties": 1}),
+        ({"in": "query", "required": True, "schema": {"type": "string"}}, {}),
+        ({"in": "query", "schema": {"type": "array"}}, {}),
+        ({"in": "query", "required": True, "content": {"application/json": {"schema": {"type": "array"}}}}, {}),
+    ],
+)
+def test_a_value_that_could_not_be_written_empty_must_not_be(parameter: dict[str, Any], least: dict[str, int]) -> None:
+    operation = {"parameters": [{"name": "p", "required": parameter["in"] == "path", **parameter}], "responses": OK}
+    components = {"schemas": {"L": {"type": "array"}}}
+    compilation = compiled(
+        description({"/x/{p}" if parameter["in"] == "path" else "/x": {"get": operation}}, components=components)
+    )
+
+    published = properties(compilation.tools[0])["p"]
+    assert {key: value for key, value in published.items() if key.startswith("min")} == least
+
+
+def test_a_required_property_that_is_not_declared_takes_anything_and_is_told() -> None:
+    schema = {"allOf": [{"required": ["team", "a"]}, {"type": "object", "properties": {"a": {"type": "string"}}}]}
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    compilation = compiled(description({"/x": {"post": {"requestBody": body, "responses": OK}}}))
+
+    assert properties(compilation.tools[0]) == {"a": {"type": "string"}, "team": {}}
+    assert "property_undeclared" in {code for code, _ in reported(compilation)}
 
 
 def test_names_that_meet_are_all_qualified_and_keep_their_place_on_the_wire() -> None:

@@ -74,15 +74,6 @@ def _is_sent_empty(judged: Judged, fault: Fault) -> bool:
     return parameter is not None and _values_sent(judged, parameter) == [""]
 
 
-def _is_empty_value(judged: Judged, fault: Fault) -> bool:
-    parameter = _parameter(judged, fault)
-    return (
-        parameter is not None
-        and judged.arguments.get(parameter.argument) in ([], {}, [None], None)
-        and not _values_sent(judged, parameter)
-    )
-
-
 def _is_not_given(judged: Judged, fault: Fault) -> bool:
     parameter = _parameter(judged, fault)
     return parameter is not None and not judged.arguments.get(parameter.argument)
@@ -136,12 +127,6 @@ def _has_only_delimiters(judged: Judged, fault: Fault) -> bool:
     return bool(written) and not any(re.search(r"[/?#\[\]@!$&'()*+;=]", each) for each in written)
 
 
-def _is_empty_in_form(judged: Judged, fault: Fault) -> bool:
-    """Tell whether a list or object without members was given for a property of a form."""
-    named = re.search(r"required property '(.*)'", fault.message)
-    return _is_form(judged, fault) and named is not None and judged.arguments.get(named[1]) in ([], {})
-
-
 def _is_deep_object_not_given(judged: Judged, fault: Fault) -> bool:
     """Tell whether no name on the wire leads into the object that a fault is about."""
     names = _names_sent(judged, fault)
@@ -193,19 +178,6 @@ def _has_other_line_ends(judged: Judged, fault: Fault) -> bool:
 
 def _holds_long_number(judged: Judged, _fault: Fault) -> bool:
     return re.search(r"\d{16}", judged.verdict.body) is not None
-
-
-def _is_binary(judged: Judged, _fault: Fault) -> bool:
-    return judged.tool.body is not None and judged.tool.body.kind == "binary"
-
-
-def _is_undeclared(judged: Judged, fault: Fault) -> bool:
-    named = re.search(r"required property '(.*)'", fault.message)
-    return (
-        named is not None
-        and judged.tool.body is not None
-        and named[1] not in {each.name for each in judged.tool.body.properties}
-    )
 
 
 def _operation(judged: Judged) -> dict[str, Any]:
@@ -331,24 +303,8 @@ EXPLAINED: Final = (
         "Several alternatives fit by the letter, so that only the discriminator tells them apart, as is meant.",
     ),
     Explained(
-        "ours", "required", r"query|header", "must have required", _is_empty_value,
-        "A required list or object without members has no form on the wire; the published schema takes it.",
-    ),
-    Explained(
-        "ours", "required", "body", "must have required", _is_empty_in_form,
-        "As above, in a form.",
-    ),
-    Explained(
-        "ours", "required", "body", "must have required", _is_undeclared,
-        "A property that is required but not declared becomes no argument.",
-    ),
-    Explained(
-        "ours", "maximum|minimum", ANY, r"3\.40282\d+e\+38$", _always,
+        "validator", "maximum|minimum", ANY, r"3\.40282\d+e\+38$", _always,
         "`format: float` is single precision; unlike `int32` it is published without its bounds.",
-    ),
-    Explained(
-        "ours", "pattern|format", "body", "", _is_binary,
-        "`format: byte` as a whole body is base64 on the wire; it is decoded here.",
     ),
     Explained(
         "ours", "pattern", ANY, "", _has_other_line_ends,
