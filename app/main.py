@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.api import ControlPlane, create_api
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
 from app.gateway.catalog import SnapshotCatalog
+from app.gateway.policies import Policies
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
 from app.outbound import DocumentFetcher, EgressPolicy, HttpUpstream
@@ -139,6 +140,7 @@ class Application:
                     base_url=server.base_url,
                     server_variables=server.server_variables,
                     document_url=loaded.document_url,
+                    policies=Policies.from_json(server.policies or {}),
                 )
             )
 

@@ -27,6 +27,21 @@ class NewServer(_Body):
     ] = None
 
 
+class Policies(_Body):
+    """What calls of a server are held to; null or left out is what the gateway does anyway."""
+
+    response_budget: Annotated[
+        int | None,
+        Field(ge=1_000, le=10_000_000, description="Characters of an answer in a result; the rest is a resource."),
+    ] = None
+    heal_numbers: Annotated[
+        bool | None, Field(description="Read texts as the numbers and booleans they spell, where those are expected.")
+    ] = None
+    call_timeout: Annotated[
+        float | None, Field(gt=0, le=300, description="Seconds that a call may take; at most the gateway's own limit.")
+    ] = None
+
+
 class ServerPatch(_Body):
     """Settings of a server to change; what is left out stays, null clears."""
 
@@ -34,6 +49,7 @@ class ServerPatch(_Body):
     server_variables: dict[str, str] | None = None
     enabled: bool | None = None
     instructions: str | None = None
+    policies: Annotated[Policies | None, Field(description="Replaces the policies whole; null clears them.")] = None
 
 
 class ToolPatch(_Body):
@@ -108,6 +124,7 @@ class Server(BaseModel):
     base_url: str | None
     server_variables: dict[str, str]
     instructions: str | None
+    policies: Policies
     openapi: str
     created_at: str
     updated_at: str

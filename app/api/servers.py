@@ -12,6 +12,7 @@ from app.api.schemas import (
     Counts,
     Diagnostic,
     Endpoints,
+    Policies,
     Revision,
     RevisionList,
     SecurityScheme,
@@ -55,6 +56,7 @@ def _shown(control: ControlPlane, details: ServerDetails) -> Server:
         base_url=server.base_url,
         server_variables=server.server_variables,
         instructions=server.instructions,
+        policies=Policies(**(server.policies or {})),
         openapi=str(server.description.get("openapi", "")),
         created_at=server.created_at.isoformat(),
         updated_at=server.updated_at.isoformat(),
@@ -124,6 +126,9 @@ async def update_server(control: Control, namespace: NamespaceName, server: Serv
         del given["enabled"]
     if given.get("server_variables", {}) is None:
         given["server_variables"] = {}
+    if "policies" in given:
+        policies = given["policies"] or {}
+        given["policies"] = {name: value for name, value in policies.items() if value is not None}
     return _shown(control, await control.servers.change(namespace, server, ServerChanges(**given)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.errors import CausewayError, UpstreamError
@@ -58,7 +59,7 @@ class ToolCalls:
             request, repairs = planned(tool, arguments)
             response = await self._upstream.send(
                 request,
-                deadline=self._deadline,
+                deadline=min(self._deadline, snapshot.policies.call_timeout or self._deadline),
                 server=snapshot.key,
                 is_repeatable=tool.is_repeatable,
                 on_chunk=on_chunk,
@@ -76,9 +77,9 @@ class ToolCalls:
 
     async def _shaped(self, response: ApiResponse, tool: ServerTool) -> ToolResult:
         if len(response.body) <= _LARGE:
-            return tool_result(response, tool.output_checker)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._shaping, tool_result, response, tool.output_checker)
+            return tool_result(response, tool.output_checker, tool.policies.limits)
+        shape = partial(tool_result, response, tool.output_checker, tool.policies.limits)
+        return await asyncio.get_running_loop().run_in_executor(self._shaping, shape)
 
 
 def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:
@@ -104,7 +105,7 @@ def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> PlannedCall:
         ServerUnknownError: when it is not known where the API is.
 
     """
-    checked = tool.checker.check(arguments)
+    checked = tool.checker.check(arguments, heal_numbers=tool.policies.heal_numbers)
     request = plan(tool.definition, checked.values, base=tool.base, server_pointer=tool.server_pointer)
     return PlannedCall(request, checked.repairs)
 

@@ -10,6 +10,7 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from app.gateway.policies import Policies
 from converters import ToolDefinition
 from converters.arguments import ArgumentChecker
 from converters.outputs import OutputChecker
@@ -29,6 +30,9 @@ _MISSING_FIELDS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+DEFAULT_POLICIES: Final = Policies()
+
+
 class ServerTool:
     """One callable tool of a snapshot."""
 
@@ -36,6 +40,11 @@ class ServerTool:
         """Keep the stored definition; it is read at the first call."""
         self._stored = stored
         self._snapshot = snapshot
+
+    @property
+    def policies(self) -> Policies:
+        """What calls of the tool's server are held to."""
+        return self._snapshot.policies
 
     @cached_property
     def definition(self) -> ToolDefinition:
@@ -94,6 +103,7 @@ class ServerSnapshot:
         base_url: str | None = None,
         server_variables: Mapping[str, str] | None = None,
         document_url: str | None = None,
+        policies: Policies = DEFAULT_POLICIES,
     ) -> None:
         """Take the stored definitions of the tools to serve."""
         self.namespace = namespace
@@ -106,6 +116,7 @@ class ServerSnapshot:
         self.base_url = base_url
         self.server_variables = server_variables or {}
         self.document_url = document_url
+        self.policies = policies
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
         self._definitions = definitions
         self._lists: dict[str, bytes] = {}

@@ -58,6 +58,7 @@ class ServerRecord:
     base_url: str | None
     server_variables: dict[str, str]
     instructions: str | None
+    policies: JsonObject | None
     enabled: bool
     revision: int
     counts: dict[str, int]
@@ -158,6 +159,7 @@ class ServerChanges:
     base_url: str | Unset | None = UNSET
     server_variables: Mapping[str, str] | Unset = UNSET
     instructions: str | Unset | None = UNSET
+    policies: Mapping[str, Any] | Unset = UNSET
     enabled: bool | Unset = UNSET
 
 

@@ -110,6 +110,7 @@ class ServerRow(Base):
     base_url: Mapped[str | None]
     server_variables: Mapped[dict[str, Any]]
     instructions: Mapped[str | None]
+    policies: Mapped[dict[str, Any] | None]
     enabled: Mapped[bool] = mapped_column(default=True)
     active_revision: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=now)

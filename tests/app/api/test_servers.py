@@ -11,7 +11,7 @@ import pytest
 from app.main import Application
 from app.services.compiling import Compiler
 from app.settings import load
-from tests.app.backends import backend, redirect, reply
+from tests.app.backends import backend, json_reply, redirect, reply
 from tests.app.descriptions import PETS, description, operation, written
 from tests.app.gateways import PUBLIC_URL, SERVERS, Gateway, InProcessCompiler, gateway
 
@@ -60,6 +60,7 @@ async def test_a_description_becomes_a_server_that_is_live_at_once(served: Gatew
         "base_url": None,
         "server_variables": {},
         "instructions": None,
+        "policies": {"response_budget": None, "heal_numbers": None, "call_timeout": None},
         "openapi": "3.1.0",
     }
     assert await served.listed() == ["list_pets", "add_pet", "get_pet", "delete_pet"]
@@ -631,3 +632,38 @@ async def test_a_gateway_starts_and_stops_as_an_asgi_lifespan(tmp_path: Path, cl
 
     await application({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_policies_are_set_replaced_and_cleared(local: Gateway) -> None:
+    await local.create(name="pets")
+    url = f"{SERVERS}/pets"
+
+    changed = await local.http.patch(url, json={"policies": {"response_budget": 5_000, "heal_numbers": True}})
+    assert changed.json()["policies"] == {"response_budget": 5_000, "heal_numbers": True, "call_timeout": None}
+    changed = await local.http.patch(url, json={"policies": {"call_timeout": 2.5}})
+    assert changed.json()["policies"] == {"response_budget": None, "heal_numbers": None, "call_timeout": 2.5}
+    cleared = await local.http.patch(url, json={"policies": None})
+    assert set(cleared.json()["policies"].values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "policies", [{"response_budget": 1}, {"call_timeout": 301}, {"heal_numbers": "sometimes"}, {"unknown": 1}, []]
+)
+async def test_policies_that_cannot_be_kept_are_refused(local: Gateway, policies: Any) -> None:
+    await local.create(name="pets")
+
+    refused = await local.http.patch(f"{SERVERS}/pets", json={"policies": policies})
+    assert refused.status_code == 422
+
+
+async def test_policies_hold_from_the_next_call_on(local: Gateway) -> None:
+    async with backend(json_reply(b'{"rows": ["' + b"x" * 3_000 + b'"]}')) as api:
+        await local.create(name="pets", base_url=api.url)
+        call = {"name": "list_pets", "arguments": {"limit": "7"}}
+        assert (await local.mcp("tools/call", call))["isError"]
+        await local.http.patch(f"{SERVERS}/pets", json={"policies": {"heal_numbers": True, "response_budget": 1_000}})
+        result = await local.mcp("tools/call", call)
+
+    assert result["_meta"]["causeway/repaired"] == ["/limit: the text was read as a number."]
+    assert len(result["content"][0]["text"]) < 1_100
+    assert "causeway/resource" in result["_meta"]

@@ -1,0 +1,30 @@
+"""What the calls of one server are held to, where that is not what this gateway does anyway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from converters.results import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """`limits` of results, whether texts are read as the numbers they spell, and the seconds of a call."""
+
+    limits: Limits = DEFAULT_LIMITS
+    heal_numbers: bool = False
+    call_timeout: float | None = None
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Policies:
+        """Read what the control plane stored."""
+        budget = stored.get("response_budget")
+        return cls(
+            limits=DEFAULT_LIMITS if budget is None else Limits(text=budget),
+            heal_numbers=stored.get("heal_numbers") is True,
+            call_timeout=stored.get("call_timeout"),
+        )
