@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from converters.oas import Operation, Schema
     from converters.references import Description
 
-BUDGET: Final = 64 * 1024
-"""Bytes of an input schema; deeper definitions are described as "anything" beyond it."""
+BUDGET: Final = 56 * 1024
+"""Bytes of an input schema without white space, 64 KiB with it; deeper definitions are "anything" beyond it."""
 TEXT_BUDGET: Final = 2_000
 """Characters of all descriptions in an input schema; the longest are shortened beyond it."""
 
+_SENTENCE: Final = 40
+"""Characters below which a description says nothing."""
 _FILE_NOTE: Final = "File content: plain text, base64, or (exact for anything) a data: URI."
 # Keywords whose value is data, and keywords that hold schemas by names that are no keywords.
 _LEAST: Final[Mapping[str, str]] = {"string": "minLength", "array": "minItems", "object": "minProperties"}
@@ -58,6 +60,7 @@ class InputSchemas:
         self._log = log
         self._compiler = schemas.SchemaCompiler(description, "input", log)
         self._sizes: dict[str, int] = {}
+        self._terse: dict[str, Any] = {}
 
     def is_hidden(self, schema: Schema) -> bool:
         """Tell whether a property of a body is no argument, because it is `readOnly`."""
@@ -127,19 +130,16 @@ class InputSchemas:
     # --- budgets
 
     def _with_definitions(self, schema: dict[str, Any], used: Counter[str], operation: Operation) -> dict[str, Any]:
-        """Add `$defs` within the budget; definitions furthest from the arguments give way first."""
-        size = json_schema.size(schema)
-        cut = _cut_arguments(schema, size - BUDGET) if size > BUDGET else 0
-        budget = BUDGET - (json_schema.size(schema) if cut else size)
-        definitions: dict[str, Any] = {}
-        for name in self._compiler.nearest_first(used):
-            size = self._definition_size(name)
-            if size > budget:
-                definitions[name] = _anything(name)
-                cut += 1
-            else:
-                definitions[name] = self._compiler.definitions[name]
-                budget -= size
+        """Add `$defs` within the budget."""
+        names = self._nearest_first(used)
+        size, below = json_schema.size(schema), sum(map(self._size, names))
+        cut = 0
+        definitions = {name: self._compiler.definitions[name] for name in names}
+        if size + below > BUDGET:
+            schema = self._within_text_budget(schema, operation)
+            cut = _cut_arguments(schema, json_schema.size(schema) - BUDGET)
+            definitions = self._fitting(names, BUDGET - json_schema.size(schema))
+            cut += sum(definition is not self._terse[name] for name, definition in definitions.items())
         if cut:
             self._log.report(
                 "schema_over_budget", operation.pointer, f"{cut} nested schema(s) do not fit into {BUDGET:,} bytes."
@@ -148,20 +148,43 @@ class InputSchemas:
         if definitions:
             schema["$defs"] = dict(sorted(definitions.items()))
         if cut and json_schema.size(schema) > BUDGET:
-            definitions = schema.pop("$defs", {})
-            for name, each in schema["properties"].items():
-                if json_schema.reachable({"schema": each}, definitions):
-                    schema["properties"][name] = _anything(name)
+            _cut_references(schema)
         return schema
 
-    def _definition_size(self, name: str) -> int:
+    def _nearest_first(self, used: Counter[str]) -> list[str]:
+        """List the definitions that are needed: the nearest to the arguments first, and of those the smallest."""
+        levels = self._compiler.levels(used)
+        return [name for level in levels for name in sorted(level, key=lambda each: (self._size(each), each))]
+
+    def _fitting(self, names: list[str], left: int) -> dict[str, Any]:
+        """Choose, without texts, what fits into `left` bytes; what does not admits anything."""
+        for name in names:
+            if name not in self._terse:
+                self._terse[name] = _silence(copy.deepcopy(self._compiler.definitions[name]))
+        sizes = {name: json_schema.size(self._terse[name]) + len(name) + 4 for name in names}
+        if sum(sizes.values()) <= left:
+            return {name: self._terse[name] for name in names}
+        stubs = {name: _anything(name) for name in names}
+        costs = {name: json_schema.size(stub) + len(name) + 4 for name, stub in stubs.items()}
+        left -= sum(costs.values())
+        chosen: dict[str, Any] = {}
+        for name in names:
+            more = sizes[name] - costs[name]
+            chosen[name] = self._terse[name] if more <= left else stubs[name]
+            left -= more if more <= left else 0
+        return chosen
+
+    def _size(self, name: str) -> int:
         size = self._sizes.get(name)
         if size is None:
             size = self._sizes[name] = json_schema.size(self._compiler.definitions[name]) + len(name) + 4
         return size
 
     def _within_text_budget(self, schema: dict[str, Any], operation: Operation) -> dict[str, Any]:
-        """Shorten the longest descriptions until all together are within the budget."""
+        """Shorten the longest descriptions until all together are within the budget.
+
+        Where that would leave words and not sentences, the definitions go without.
+        """
         lengths = [len(holder["description"]) for holder in _described(schema)]
         if sum(lengths) <= TEXT_BUDGET:
             return schema
@@ -172,6 +195,9 @@ class InputSchemas:
         )
         schema = copy.deepcopy(schema)
         longest = _level(lengths, TEXT_BUDGET)
+        if longest < _SENTENCE:
+            _silence({"$defs": schema.get("$defs", {})})
+            longest = max(_level([len(holder["description"]) for holder in _described(schema)], TEXT_BUDGET), _SENTENCE)
         for holder in _described(schema):
             holder["description"] = texts.shortened(holder["description"], longest)
         return schema
@@ -214,6 +240,13 @@ def _level(lengths: list[int], budget: int) -> int:
     return max(left // len(waiting) if waiting else budget, 1)
 
 
+def _silence(schema: Any) -> Any:
+    """Take every description out of `schema`, in place."""
+    for holder in list(_described(schema)):
+        del holder["description"]
+    return schema
+
+
 def _described(schema: Any) -> Iterator[dict[str, Any]]:
     """List every schema within `schema`, itself included, that has a description."""
     if isinstance(schema, dict):
@@ -230,6 +263,14 @@ def _described(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _described(each)
 
 
+def _cut_references(schema: dict[str, Any]) -> None:
+    """Describe every argument as "anything" that refers to a definition, and leave the definitions out."""
+    definitions = schema.pop("$defs", {})
+    for name, each in schema["properties"].items():
+        if json_schema.reachable({"schema": each}, definitions):
+            schema["properties"][name] = _anything(name)
+
+
 def _anything(name: str) -> dict[str, Any]:
     return {"description": f"Any value; the schema of {name} is too large to list."}
 
@@ -238,7 +279,7 @@ def _cut_arguments(schema: dict[str, Any], over: int) -> int:
     """Describe the largest arguments as "anything" until `over` bytes are saved; gives how many were cut."""
     cut = 0
     properties = schema["properties"]
-    sizes = ((json_schema.size(each), name) for name, each in properties.items())
+    sizes = ((json_schema.size(each), name) for name, each in properties.items()) if over > 0 else ()
     for size, name in sorted(sizes, reverse=True):
         stub = _anything(name)
         if over <= 0 or size <= json_schema.size(stub):

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from converters import pointers
+from converters import lenient, pointers
+from converters.content import ContentReader
 from converters.oas import (
     DEFAULT_STYLES,
     STYLES,
-    Encoding,
-    MediaType,
     Operation,
     Parameter,
-    RequestBody,
-    Response,
     Schema,
     Server,
     ServerVariable,
@@ -87,6 +84,7 @@ class _Reader:
     def __init__(self, description: Description, log: DiagnosticLog) -> None:
         self._description = description
         self._log = log
+        self._content = ContentReader(description, log)
         self._schemes = declared_schemes(description)
         root = description.root
         self._servers = self._read_servers(root.get("servers"), "/servers")
@@ -164,16 +162,16 @@ class _Reader:
             path=path,
             pointer=self._description.origin(pointer),
             operation_id=str(value["operationId"]) if isinstance(value.get("operationId"), (str, int)) else "",
-            summary=_text(value.get("summary")) or _text(item.get("summary")),
-            description=_text(value.get("description")) or _text(item.get("description")),
-            tags=tuple(tag for tag in _list(value.get("tags")) if isinstance(tag, str)),
+            summary=lenient.text(value.get("summary")) or lenient.text(item.get("summary")),
+            description=lenient.text(value.get("description")) or lenient.text(item.get("description")),
+            tags=tuple(tag for tag in lenient.array(value.get("tags")) if isinstance(tag, str)),
             deprecated=value.get("deprecated") is True,
             parameters=self._path_parameters(path, pointer, parameters),
-            request_body=self._request_body(value.get("requestBody"), pointers.join(pointer, "requestBody")),
-            responses=tuple(self._responses(value.get("responses"), pointers.join(pointer, "responses"))),
+            request_body=self._content.request_body(value.get("requestBody"), pointers.join(pointer, "requestBody")),
+            responses=tuple(self._content.responses(value.get("responses"), pointers.join(pointer, "responses"))),
             servers=inherited[0],
             security=inherited[1],
-            extension=_dict(value.get("x-mcp")),
+            extension=lenient.mapping(value.get("x-mcp")),
         )
 
     @staticmethod
@@ -196,7 +194,7 @@ class _Reader:
         """Choose servers (operation, then path item, then document) and security (operation, then document)."""
         servers = self._servers
         for holder, at in ((value, pointer), (item, item_pointer)):
-            if _list(holder.get("servers")):
+            if lenient.array(holder.get("servers")):
                 servers = self._read_servers(holder["servers"], pointers.join(at, "servers"))
                 break
         if "security" not in value:
@@ -213,7 +211,7 @@ class _Reader:
         merged: dict[tuple[str, str], Parameter] = {}
         for holder, at in ((item, item_pointer), (value, pointer)):
             own: dict[tuple[str, str], Parameter] = {}
-            for index, entry in enumerate(_list(holder.get("parameters"))):
+            for index, entry in enumerate(lenient.array(holder.get("parameters"))):
                 where = pointers.join(at, "parameters", index)
                 parameter = self._parameter(entry, where)
                 if parameter is None:
@@ -232,7 +230,7 @@ class _Reader:
             self._report(error.code, error.pointer, error.message)
             return None
         name = value.get("name") if isinstance(value, dict) else None
-        if not isinstance(name, str) or not name or _text(value.get("in")) not in _LOCATIONS:
+        if not isinstance(name, str) or not name or lenient.text(value.get("in")) not in _LOCATIONS:
             self._report("parameter_invalid", pointer, "The parameter lacks a name or a known location (`in`).")
             return None
         location = cast("Location", value["in"])
@@ -259,7 +257,7 @@ class _Reader:
             allow_reserved=value.get("allowReserved") is True,
             allow_empty_value=value.get("allowEmptyValue") is True,
             deprecated=value.get("deprecated") is True,
-            description=_text(value.get("description")),
+            description=lenient.text(value.get("description")),
             examples=self._examples(value, pointer),
         )
 
@@ -267,7 +265,7 @@ class _Reader:
         """Read `example`, or the first Example Object that holds its value (OAS 3.1 section 4.8.19)."""
         if "example" in value:
             return (value["example"],)
-        for name, entry in _dict(value.get("examples")).items():
+        for name, entry in lenient.mapping(value.get("examples")).items():
             found = self._description.try_resolve(entry, pointers.join(pointer, "examples", name))
             if isinstance(found, dict) and "value" in found:
                 return (found["value"],)
@@ -283,7 +281,7 @@ class _Reader:
 
     def _parameter_schema(self, value: dict[str, Any], pointer: str) -> tuple[Schema, str | None]:
         """Read `schema`, or the one entry of `content` with its media type."""
-        for media_type in self._content(value.get("content"), pointers.join(pointer, "content")):
+        for media_type in self._content.media_types(value.get("content"), pointers.join(pointer, "content")):
             return media_type.schema or Schema({}, media_type.pointer), media_type.name
         if "schema" not in value:
             self._report(
@@ -318,123 +316,19 @@ class _Reader:
                 kept.append(Parameter(name, "path", True, Schema({"type": "string"}, at), "simple", False, at))  # noqa: FBT003 - positional as declared
         return tuple(kept)
 
-    # --- bodies and responses
-
-    def _request_body(self, entry: Any, pointer: str) -> RequestBody | None:
-        if entry is None:
-            return None
-        try:
-            value, pointer = self._resolve(entry, pointer)
-        except UnresolvedReferenceError as error:
-            self._report(error.code, error.pointer, error.message)
-            return None
-        if not isinstance(value, dict):
-            self._report("request_body_invalid", pointer, "The request body is not an object.")
-            return None
-        content = self._content(value.get("content"), pointers.join(pointer, "content"))
-        if not content:
-            self._report("request_body_invalid", pointer, "The request body has no media type, so it cannot be sent.")
-            return None
-        return RequestBody(
-            required=value.get("required") is True,
-            content=content,
-            pointer=self._description.origin(pointer),
-            description=_text(value.get("description")),
-        )
-
-    def _content(self, content: Any, pointer: str) -> tuple[MediaType, ...]:
-        found = []
-        for name, entry in _dict(content).items():
-            try:
-                value, at = self._resolve(entry, pointers.join(pointer, name))
-            except UnresolvedReferenceError as error:
-                self._report(error.code, error.pointer, error.message)
-                continue
-            value = _dict(value)
-            found.append(
-                MediaType(
-                    name=name,
-                    schema=self._media_type_schema(value, at),
-                    pointer=self._description.origin(at),
-                    encoding={
-                        key: self._encoding(each, pointers.join(at, "encoding", key))
-                        for key, each in _dict(value.get("encoding")).items()
-                    },
-                    prefix_encoding=tuple(
-                        self._encoding(each, pointers.join(at, "prefixEncoding", index))
-                        for index, each in enumerate(_list(value.get("prefixEncoding")))
-                    ),
-                    item_encoding=self._encoding(value["itemEncoding"], pointers.join(at, "itemEncoding"))
-                    if "itemEncoding" in value
-                    else None,
-                )
-            )
-        return tuple(found)
-
-    def _media_type_schema(self, value: dict[str, Any], at: str) -> Schema | None:
-        """Read `schema`, or `itemSchema` as the list of its items (OAS 3.2 section 4.14.3)."""
-        if "schema" in value:
-            return Schema(value["schema"], self._description.origin(pointers.join(at, "schema")))
-        if "itemSchema" not in value:
-            return None
-        item_at = pointers.join(at, "itemSchema")
-        items = value["itemSchema"]
-        if not (isinstance(items, dict) and items.keys() == {"$ref"}):
-            # By reference, so that what is said of the items names the place where they are described.
-            items = {"$ref": pointers.to_fragment(item_at)}
-        return Schema({"type": "array", "items": items}, item_at)
-
-    def _encoding(self, value: Any, at: str) -> Encoding:
-        entry = _dict(value)
-        return Encoding(
-            content_type=entry["contentType"] if isinstance(entry.get("contentType"), str) else None,
-            style=entry["style"] if isinstance(entry.get("style"), str) else None,
-            explode=entry["explode"] if isinstance(entry.get("explode"), bool) else None,
-            allow_reserved=entry.get("allowReserved") is True,
-            headers=tuple(self._part_headers(_dict(entry.get("headers")), pointers.join(at, "headers"))),
-        )
-
-    def _part_headers(self, headers: dict[str, Any], at: str) -> Iterator[tuple[str, str]]:
-        """List the headers of a part that have one possible value (OAS 3.1 section 4.8.15, `headers`)."""
-        for name, entry in headers.items():
-            where = pointers.join(at, name)
-            header = _dict(self._description.try_resolve(entry, where))
-            schema = _dict(self._description.try_resolve(header.get("schema"), pointers.join(where, "schema")))
-            text = _text(_fixed(schema))
-            if name.lower() == "content-type":
-                continue
-            if text and text.isprintable() and _TOKEN.fullmatch(name):
-                yield name, text
-            else:
-                self._report("part_header_unset", where, f"The header {name!r} of a part has no fixed value.")
-
-    def _responses(self, responses: Any, pointer: str) -> Iterator[Response]:
-        for status, entry in _dict(responses).items():
-            at = pointers.join(pointer, status)
-            if status.startswith("x-"):
-                continue
-            try:
-                value, at = self._resolve(entry, at)
-            except UnresolvedReferenceError as error:
-                self._report(error.code, error.pointer, error.message)
-                continue
-            if not isinstance(value, dict):
-                self._report("response_invalid", at, f"The response {status} is not an object.")
-                continue
-            content = self._content(value.get("content"), pointers.join(at, "content"))
-            yield Response(status, content, self._description.origin(at))
-
     # --- servers
 
     def _read_servers(self, servers: Any, pointer: str) -> tuple[Server, ...]:
         found = []
-        for index, entry in enumerate(_list(servers)):
+        for index, entry in enumerate(lenient.array(servers)):
             if not isinstance(entry, dict) or not isinstance(entry.get("url"), str):
                 self._report("server_invalid", pointers.join(pointer, index), "The server has no URL.")
                 continue
             variables = {
-                name: ServerVariable(_text(value.get("default")), tuple(map(_text, _list(value.get("enum")))))
-                for name, value in _dict(entry.get("variables")).items()
+                name: ServerVariable(
+                    lenient.text(value.get("default")), tuple(map(lenient.text, lenient.array(value.get("enum"))))
+                )
+                for name, value in lenient.mapping(entry.get("variables")).items()
                 if isinstance(value, dict)
             }
             # Swagger 2.0 has no servers: they are made of `host` and its neighbours, which have no index.
@@ -442,24 +336,3 @@ class _Reader:
             at = pointers.join(pointer, index) if origin == pointer else origin
             found.append(Server(entry["url"].strip(), variables, at))
         return tuple(found)
-
-
-def _fixed(schema: dict[str, Any]) -> Any:
-    """Give the one value that a schema leaves: `const`, an `enum` of one, or the default."""
-    enum = _list(schema.get("enum"))
-    return schema.get("const", enum[0] if len(enum) == 1 else schema.get("default"))
-
-
-def _text(value: Any) -> str:
-    """Read a text; sloppy documents write numbers and booleans where a text belongs."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value.strip() if isinstance(value, str) else str(value) if isinstance(value, (int, float)) else ""
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

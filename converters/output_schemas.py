@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from converters import json_schema, media_types, schemas
@@ -40,7 +41,7 @@ class OutputSchemas:
             self._drop(schema.pointer, "The answer is not described as a JSON object.")
             return None
         size = json_schema.size(translated)
-        for name in self._compiler.nearest_first(used):
+        for name in chain.from_iterable(self._compiler.levels(used)):
             if size > BUDGET:
                 break
             size += self._definition_size(name)

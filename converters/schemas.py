@@ -14,7 +14,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from converters import discriminators, json_schema, pointers, texts
+from converters import discriminators, json_schema, pointers, schema_completion, texts
 from converters.oas import Schema
 from converters.references import UnresolvedReferenceError
 
@@ -36,10 +36,6 @@ _TYPE_SYNONYMS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("str", "text", "date", "datetime", "date-time", "uuid", "uri", "url", "char", "file"), "string"),
     **dict.fromkeys(("list", "arr"), "array"),
     **dict.fromkeys(("dict", "map", "hash", "json"), "object"),
-}
-_INTEGER_BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
-    "int32": (-(2**31), 2**31 - 1),
-    "int64": (-(2**63), 2**63 - 1),
 }
 _HIDDEN: Final[Mapping[Direction, str]] = {"input": "readOnly", "output": "writeOnly"}
 
@@ -90,17 +86,17 @@ class SchemaCompiler:
         """Name the definitions that the definition `name` refers to directly."""
         return frozenset(self._uses[name])
 
-    def nearest_first(self, names: Iterable[str]) -> list[str]:
+    def levels(self, names: Iterable[str]) -> list[list[str]]:
         """List the closure of `names` by distance from them, nearest first, names in order within a distance."""
-        ordered: list[str] = []
+        found: list[list[str]] = []
         level = sorted(set(names))
         seen = set(level)
         while level:
-            ordered += level
+            found.append(level)
             below = {used for name in level for used in self._uses[name]} - seen
             seen |= below
             level = sorted(below)
-        return ordered
+        return found
 
     def is_hidden(self, schema: Schema) -> bool:
         """Tell whether a property is left out in this direction (`readOnly` or `writeOnly`, also behind a `$ref`)."""
@@ -180,16 +176,16 @@ class SchemaCompiler:
         """Apply what depends on several keywords: types, bounds, `nullable`, `required` against `properties`."""
         if value.get("type") == "file":
             translated["contentEncoding"] = "base64"
-        _complete_array(translated)
+        schema_completion.complete_array(translated)
         if self._direction == "input":
-            _complete_bounds(translated, value)
+            schema_completion.complete_bounds(translated, value)
             if isinstance(value.get("discriminator"), (dict, str)):
                 self._discriminate(translated, value, pointer)
         elif isinstance(value.get("enum"), list):
             self._mention_values(translated, value["enum"], pointer)
         self._complete_object(translated, value, pointer)
         if value.get("nullable") is True or value.get("x-nullable") is True:
-            return _nullable(translated)
+            return schema_completion.nullable(translated)
         return translated
 
     def _discriminate(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> None:
@@ -208,7 +204,7 @@ class SchemaCompiler:
 
     def _complete_object(self, translated: dict[str, Any], value: dict[str, Any], pointer: str) -> None:
         if "required" in translated or "allOf" in translated:
-            _drop_required(translated, self._hidden_properties(Schema(value, pointer), frozenset()))
+            schema_completion.drop_required(translated, self._hidden_properties(Schema(value, pointer), frozenset()))
         if "properties" in translated and "type" not in translated and self._description.version in {"2.0", "3.0"}:
             combined = {"allOf", "anyOf", "oneOf", "not", "$ref", "enum"} & translated.keys()
             if not combined:
@@ -450,56 +446,6 @@ def _definition_name(pointer: str) -> str:
         return name
     digest = hashlib.sha256(pointer.encode("utf-8", "replace")).hexdigest()[:8]
     return f"{_NAME.sub('_', name).strip('_')[:60] or 'schema'}-{digest}"
-
-
-def _drop_required(translated: dict[str, Any], hidden: set[str]) -> None:
-    """Take `hidden` out of `required`, also where a branch of `allOf` asks for what another one declares."""
-    if "required" in translated:
-        translated["required"] = [name for name in translated["required"] if name not in hidden]
-        if not translated["required"]:
-            del translated["required"]
-    for branch in translated.get("allOf", ()):
-        if isinstance(branch, dict):
-            _drop_required(branch, hidden)
-
-
-def _complete_array(translated: dict[str, Any]) -> None:
-    if "prefixItems" in translated and translated.get("items") == {}:
-        del translated["items"]
-
-
-def _complete_bounds(translated: dict[str, Any], value: dict[str, Any]) -> None:
-    """Turn boolean exclusive bounds (before 3.1) into numeric ones, and integer formats into bounds."""
-    for keyword, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if value.get(exclusive) is True and keyword in translated:
-            translated[exclusive] = translated.pop(keyword)
-    bounds = _INTEGER_BOUNDS.get(translated.get("format", ""))
-    if (
-        bounds
-        and translated.get("type") in ("integer", ["integer", "null"], ["null", "integer"])
-        and "enum" not in translated
-    ):
-        if not {"minimum", "exclusiveMinimum"} & translated.keys():
-            translated["minimum"] = bounds[0]
-        if not {"maximum", "exclusiveMaximum"} & translated.keys():
-            translated["maximum"] = bounds[1]
-
-
-_NOTES: Final = ("title", "description", "deprecated", "default")
-
-
-def _nullable(translated: dict[str, Any]) -> dict[str, Any]:
-    """Admit null where OAS 3.0's `nullable: true` (or 2.0's `x-nullable`) does."""
-    kind = translated.get("type")
-    if isinstance(kind, str):
-        return {**translated, "type": [kind, "null"]}
-    if isinstance(kind, list):
-        return {**translated, "type": [*kind, *({"null"} - set(kind))]}
-    if {"$ref", "allOf", "anyOf", "oneOf"} & translated.keys():
-        notes: dict[str, Any] = {key: translated[key] for key in _NOTES if key in translated}
-        rest = {key: entry for key, entry in translated.items() if key not in notes}
-        return {**notes, "anyOf": [rest, {"type": "null"}]}
-    return translated
 
 
 def _as_number(value: Any) -> int | float | None:

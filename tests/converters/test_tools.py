@@ -509,7 +509,7 @@ def test_a_body_of_too_many_properties_is_one_argument() -> None:
 
     (tool,) = compilation.tools
     assert list(properties(tool)) == ["body"]
-    assert len(json.dumps(tool.input_schema)) < input_schemas.BUDGET
+    assert len(json.dumps(tool.input_schema)) < 64 * 1024
     assert [code for code, _ in reported(compilation)] == ["schema_over_budget"]
 
 
@@ -548,8 +548,19 @@ def test_an_input_schema_never_exceeds_its_budget_by_definitions() -> None:
 
     (tool,) = compilation.tools
     check_input_schema(tool.input_schema)
-    assert len(json.dumps(tool.input_schema)) < input_schemas.BUDGET
+    assert len(json.dumps(tool.input_schema)) < 64 * 1024
     assert [code for code, _ in reported(compilation)] == ["schema_over_budget"]
+
+
+def test_definitions_lose_their_texts_before_anything_is_cut() -> None:
+    wide = {"type": "object", "properties": {f"p{n}": {"type": "string", "description": "x" * 90} for n in range(900)}}
+    body = {"content": {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/W"}}}}}
+    compilation = compiled(description({"/x": {"post": {"requestBody": body}}}, components={"schemas": {"W": wide}}))
+
+    (tool,) = compilation.tools
+    assert tool.input_schema["properties"]["body"]["items"]["$ref"] == "#/$defs/W"
+    assert tool.input_schema["$defs"]["W"]["properties"]["p899"] == {"type": "string"}
+    assert "schema_over_budget" not in {code for code, _ in reported(compilation)}
 
 
 def test_an_argument_over_the_budget_admits_anything_and_is_told() -> None:
