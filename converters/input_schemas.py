@@ -82,7 +82,7 @@ class InputSchemas:
         if needs := _needs(arguments, names):
             schema["dependentRequired"] = needs
         schema["additionalProperties"] = False
-        return self._within_text_budget(self._with_definitions(schema, used, operation), operation)
+        return self._within_budgets(schema, used, operation)
 
     def _filled(self, translated: schemas.JsonSchema) -> schemas.JsonSchema:
         """Admit no empty value: RFC 6570 gives an empty list no form, and an empty text is no path segment."""
@@ -129,26 +129,29 @@ class InputSchemas:
 
     # --- budgets
 
-    def _with_definitions(self, schema: dict[str, Any], used: Counter[str], operation: Operation) -> dict[str, Any]:
-        """Add `$defs` within the budget."""
+    def _within_budgets(self, schema: dict[str, Any], used: Counter[str], operation: Operation) -> dict[str, Any]:
+        """Add `$defs`, within the budgets of bytes and of text."""
         names = self._nearest_first(used)
-        size, below = json_schema.size(schema), sum(map(self._size, names))
-        cut = 0
-        definitions = {name: self._compiler.definitions[name] for name in names}
-        if size + below > BUDGET:
-            schema = self._within_text_budget(schema, operation)
-            cut = _cut_arguments(schema, json_schema.size(schema) - BUDGET)
-            definitions = self._fitting(names, BUDGET - json_schema.size(schema))
-            cut += sum(definition is not self._terse[name] for name, definition in definitions.items())
+        if json_schema.size(schema) + sum(map(self._size, names)) > BUDGET:
+            return self._cut(self._within_text_budget(schema, operation), names, operation)
+        if names:
+            schema["$defs"] = {name: self._compiler.definitions[name] for name in sorted(names)}
+        return self._within_text_budget(schema, operation)
+
+    def _cut(self, schema: dict[str, Any], names: list[str], operation: Operation) -> dict[str, Any]:
+        """Add of the definitions `names` what fits, without their texts."""
+        cut = _cut_arguments(schema, json_schema.size(schema) - BUDGET)
+        definitions = self._fitting(names, BUDGET - json_schema.size(schema))
+        cut += sum(definition is not self._terse[name] for name, definition in definitions.items())
+        schema["$defs"] = json_schema.reachable(schema, definitions)
+        if json_schema.size(schema) > BUDGET:
+            _cut_references(schema)
+        if not schema.get("$defs", True):
+            del schema["$defs"]
         if cut:
             self._log.report(
                 "schema_over_budget", operation.pointer, f"{cut} nested schema(s) do not fit into {BUDGET:,} bytes."
             )
-            definitions = json_schema.reachable(schema, definitions)
-        if definitions:
-            schema["$defs"] = dict(sorted(definitions.items()))
-        if cut and json_schema.size(schema) > BUDGET:
-            _cut_references(schema)
         return schema
 
     def _nearest_first(self, used: Counter[str]) -> list[str]:

@@ -121,10 +121,13 @@ def _is_multipart(judged: Judged, _fault: Fault) -> bool:
 
 
 def _has_only_delimiters(judged: Judged, fault: Fault) -> bool:
-    """Tell whether commas are the only reserved characters that a property of a urlencoded body has on the wire."""
+    """Tell whether a property of a urlencoded body has no reserved characters on the wire but commas and `*`.
+
+    `*` is not percent-encoded in forms (WHATWG URL, application/x-www-form-urlencoded percent-encode set).
+    """
     name = fault.location.split("/")[1]
     written = [pair.partition("=")[2] for pair in judged.verdict.body.split("&") if pair.startswith(f"{name}=")]
-    return bool(written) and not any(re.search(r"[/?#\[\]@!$&'()*+;=]", each) for each in written)
+    return bool(written) and not any(re.search(r"[/?#\[\]@!$&'()+;=]", each) for each in written)
 
 
 def _is_deep_object_not_given(judged: Judged, fault: Fault) -> bool:
@@ -168,8 +171,8 @@ def _is_list_of_several_types(judged: Judged, fault: Fault) -> bool:
     return isinstance(judged.arguments.get(parameter.argument), list) and schema.get("type") != "array"
 
 
-def _is_multipart_of_3_0(judged: Judged, fault: Fault) -> bool:
-    return _is_multipart(judged, fault) and str(judged.served.description.get("openapi", "")).startswith("3.0")
+def _has_empty_value(judged: Judged, _fault: Fault) -> bool:
+    return re.search(r";[^;=/,]+(?:[/;]|$)", judged.verdict.target) is not None
 
 
 def _has_other_line_ends(judged: Judged, fault: Fault) -> bool:
@@ -275,8 +278,12 @@ EXPLAINED: Final = (
         "Prism makes an empty object of a `deepObject` that is not there.",
     ),
     Explained(
-        "validator", "required", r"body/[^/]+", "must have required", _is_multipart_of_3_0,
-        "3.0 Encoding Object, `style`: shall be ignored unless the body is urlencoded; Prism reads multipart by it.",
+        "validator", "oracle-failed", "", "^URI malformed", _is_multipart,
+        "The value of a part is not percent-encoded (RFC 7578); Prism decodes it all the same.",
+    ),
+    Explained(
+        "validator", "oracle-failed", "", "^Matrix serialization", _has_empty_value,
+        "A name without a value is an empty text (RFC 6570 section 3.2.7); Prism expects an equals sign.",
     ),
     Explained(
         "validator", "", r"body/.*", "^Reserved characters", _is_multipart,
@@ -284,7 +291,7 @@ EXPLAINED: Final = (
     ),
     Explained(
         "validator", "", r"body/.*", "^Reserved characters", _has_only_delimiters,
-        "The commas of style `form` without `explode` stand between encoded values (RFC 6570 section 3.2.8).",
+        "Commas of style `form` stand between encoded values (RFC 6570 section 3.2.8), and forms leave `*` as it is.",
     ),
     Explained(
         "description", r".*NO_PATH_MATCHED_ERROR", "", "", _is_no_plain_path,
