@@ -121,13 +121,13 @@ def _is_multipart(judged: Judged, _fault: Fault) -> bool:
 
 
 def _has_only_delimiters(judged: Judged, fault: Fault) -> bool:
-    """Tell whether a property of a urlencoded body has no reserved characters on the wire but commas and `*`.
+    """Tell whether a property of a urlencoded body has no reserved characters on the wire but commas, `*` and `+`.
 
-    `*` is not percent-encoded in forms (WHATWG URL, application/x-www-form-urlencoded percent-encode set).
+    Forms leave `*` as it is and write a blank as `+` (WHATWG URL, application/x-www-form-urlencoded serializing).
     """
     name = fault.location.split("/")[1]
     written = [pair.partition("=")[2] for pair in judged.verdict.body.split("&") if pair.startswith(f"{name}=")]
-    return bool(written) and not any(re.search(r"[/?#\[\]@!$&'()+;=]", each) for each in written)
+    return bool(written) and not any(re.search(r"[/?#\[\]@!$&'();=]", each) for each in written)
 
 
 def _is_deep_object_not_given(judged: Judged, fault: Fault) -> bool:
@@ -291,7 +291,7 @@ EXPLAINED: Final = (
     ),
     Explained(
         "validator", "", r"body/.*", "^Reserved characters", _has_only_delimiters,
-        "Commas of style `form` stand between encoded values (RFC 6570 section 3.2.8), and forms leave `*` as it is.",
+        "Commas of style `form` stand between encoded values (RFC 6570 section 3.2.8), and forms write `*` and `+`.",
     ),
     Explained(
         "description", r".*NO_PATH_MATCHED_ERROR", "", "", _is_no_plain_path,
