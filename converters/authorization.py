@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote_plus
 
 from converters import digest
 from converters.credentials import MASK, ClientCredentials, Secret, Token, UserPassword, expected
+from converters.masking import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -35,6 +36,19 @@ class HeldCredential:
 
     credential: Credential | None
     origins: frozenset[str]
+
+
+class HeldCredentials:
+    """The credentials of one server at one time, by scheme, and the mask for what the API answers."""
+
+    def __init__(self, by_scheme: Mapping[str, HeldCredential]) -> None:
+        """Take the credentials; a change makes a new value."""
+        self.by_scheme = by_scheme
+        self.mask = Mask(held.credential for held in by_scheme.values() if held.credential is not None)
+
+
+NO_CREDENTIALS: Final = HeldCredentials({})
+"""What a server has for which nobody supplied anything."""
 
 
 class Lack(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -27,6 +28,7 @@ from app.outbound.exchanges import Exchanges
 from app.outbound.redirects import MAX_REDIRECTS, redirected
 from app.outbound.retries import SAFE_METHODS, Retries, RetryRules
 from app.outbound.slots import SlotRules, Slots
+from converters.authorization import NO_AUTHORIZATION, Authorization, Reply
 
 if TYPE_CHECKING:
     import ssl
@@ -87,6 +89,7 @@ class _Call(NamedTuple):
 
     lane: _Lane
     plan: RequestPlan
+    authorization: Authorization
     retries: Retries
     on_chunk: OnChunk | None
 
@@ -130,12 +133,14 @@ class HttpUpstream:
         deadline: float,
         server: str = "",
         is_repeatable: bool = False,
+        authorization: Authorization = NO_AUTHORIZATION,
         on_chunk: OnChunk | None = None,
     ) -> ApiResponse:
         """Send one request and read its answer within `deadline` seconds.
 
         `server` names the MCP server that calls; `is_repeatable` says that the request may be sent again although its
-        method may change something. `on_chunk` is told the media type and each piece of a success's body as it comes.
+        method may change something. `authorization` is added last, also to a request that is sent again or redirected,
+        which never leaves the origin. `on_chunk` is told the media type and each piece of a success's body as it comes.
 
         Raises:
             UpstreamError: when there is no answer, with a sentence fit for the caller.
@@ -149,7 +154,7 @@ class HttpUpstream:
             async with asyncio.timeout(deadline):
                 ends = asyncio.get_running_loop().time() + deadline
                 retries = Retries(self._rules.retries, is_allowed=is_repeatable, ends=ends)
-                response = await self._follow(_Call(lane, plan, retries, on_chunk))
+                response = await self._follow(_Call(lane, plan, authorization, retries, on_chunk))
         except TimeoutError:
             lane.breaker.failed(is_probe=is_probe)
             raise UpstreamTimeoutError(f"The API did not answer within {deadline:g} seconds.") from None
@@ -207,11 +212,27 @@ class HttpUpstream:
         if not slots.take():
             await slots.wait()
         try:
-            return await self._exchanges.exchange(url, call.plan, call.on_chunk)
+            return await self._authorized(call, url)
         except UpstreamError as error:
             return error
         finally:
             slots.give_back()
+
+    async def _authorized(self, call: _Call, url: str) -> ApiResponse:
+        """Send with credentials added, once more where the API's challenge asks for it (RFC 7616)."""
+        plan = call.plan
+        flow = call.authorization.flow(plan.method, url, plan.headers, client_nonce=_client_nonce)
+        attempt = next(flow)
+        while True:
+            response = await self._exchanges.exchange(plan, attempt, call.on_chunk)
+            try:
+                attempt = flow.send(Reply(response.status, response.challenges))
+            except StopIteration:
+                return response
+
+
+def _client_nonce() -> str:
+    return secrets.token_hex(16)
 
 
 def _now() -> float:

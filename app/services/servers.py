@@ -27,10 +27,11 @@ class InvalidServerError(CausewayError):
 
 @dataclass(frozen=True, slots=True)
 class ServerDetails:
-    """A server with the diagnostics of its active revision."""
+    """A server with the diagnostics of its active revision, and the security schemes that have a credential."""
 
     server: ServerRecord
     diagnostics: tuple[DiagnosticRecord, ...]
+    supplied: frozenset[str]
 
 
 class Servers:
@@ -46,7 +47,9 @@ class Servers:
         """Give one server; raises `ServerNotFound`."""
         async with self._database.transaction(read_only=True) as registry:
             server = await registry.servers.get(namespace, name)
-            return ServerDetails(server, await registry.revisions.diagnostics(namespace, name))
+            diagnostics = await registry.revisions.diagnostics(namespace, name)
+            credentials = await registry.credentials.list(namespace, name)
+            return ServerDetails(server, diagnostics, frozenset(each.scheme for each in credentials))
 
     async def list(self, namespace: str, *, cursor: str | None, limit: int) -> Page[ServerRecord]:
         """Give a page of servers; raises `NamespaceNotFound` or `InvalidCursor`."""
