@@ -5,7 +5,7 @@ import pytest
 from app.registry import Database
 from app.registry.errors import CredentialNotFound, ServerNotFound
 from app.registry.records import NewCredential
-from tests.app.registry.examples import new_revision
+from tests.app.registry.examples import compilation
 
 
 def sealed(content: bytes = b"\x00\xff sealed", key_id: str = "k1", **details: object) -> NewCredential:
@@ -15,8 +15,8 @@ def sealed(content: bytes = b"\x00\xff sealed", key_id: str = "k1", **details: o
 @pytest.fixture
 async def database_with_server(database: Database) -> Database:
     async with database.transaction() as registry:
-        await registry.servers.create("default", "pets", title="Pets", revision=new_revision())
-        await registry.servers.create("default", "dogs", title="Dogs", revision=new_revision())
+        await registry.servers.create("default", "pets", title="Pets", revision=compilation())
+        await registry.servers.create("default", "dogs", title="Dogs", revision=compilation())
     return database
 
 

@@ -72,7 +72,7 @@ def test_a_missing_or_weak_key_stops_the_start_of_a_service(
 def test_a_key_that_was_damaged_on_disk_is_not_replaced(tmp_path: Path) -> None:
     load_keys(load(data_dir=tmp_path))
     (tmp_path / FILE).write_text("damaged")
-    with pytest.raises(SettingsError, match="secret.key in CAUSEWAY_DATA_DIR must be 32 bytes"):
+    with pytest.raises(SettingsError, match=r"secret\.key in CAUSEWAY_DATA_DIR must be 32 bytes"):
         load_keys(load(data_dir=tmp_path))
     assert (tmp_path / FILE).read_text() == "damaged"
 
