@@ -64,7 +64,10 @@ _TYPES: Final = frozenset({"apiKey", "http", "mutualTLS", "oauth2", "openIdConne
 # Fields that frame the message or belong to the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): a key in one
 # of them would not authenticate the request but break it.
 _FRAMING: Final = frozenset(
-    {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+    {
+        *("connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    }
 )
 
 

@@ -88,6 +88,9 @@ def told(result: ToolResult, response: ApiResponse, authorization: Authorization
         used = " and ".join(f"{each.name!r} ({each.summary})" for each in authorization.schemes)
         text = f"The request carried the credential of the security scheme {used}; the API did not accept it."
     else:
-        text = "The request carried no credential: the description asks for none."
+        text = (
+            "The request carried no credential, because the description asks for none: if the API needs one, declare "
+            "`security` for the operation, in the description or by an overlay."
+        )
     block: dict[str, Any] = {"type": "text", "text": text}
     return replace(result, content=(*result.content, block))
