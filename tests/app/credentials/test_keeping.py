@@ -97,6 +97,28 @@ async def test_a_large_echo_is_masked_as_well(served: Gateway) -> None:
         swept("large", json.dumps(result))
 
 
+async def test_a_secret_in_the_news_of_the_work_is_masked_although_it_came_in_two_pieces(served: Gateway) -> None:
+    line = json.dumps({"level": "error", "data": {"echo": SUPPLIED["header"]["value"]}}).encode() + b"\n"
+    body = line + b'{"done": true}\n'
+
+    async def in_pieces(writer: asyncio.StreamWriter) -> None:
+        writer.write(reply("200 OK", body, "Content-Type: application/x-ndjson")[: -len(body) + 50])
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(body[50:])
+        await asyncio.sleep(0.5)
+
+    async with backend(in_pieces) as api:
+        await served.create(secured([{"header": []}]), base_url=api.url)
+        await supply(served, "header")
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_pet", "arguments": {}}}
+        headers = {"MCP-Protocol-Version": "2025-11-25", "Accept": "application/json, text/event-stream"}
+        answer = await served.http.post("/mcp/default/pets", json=message, headers=headers)
+    assert "notifications/message" in answer.text
+    assert '{"echo":"***"}' in answer.text
+    swept("stream", answer.text)
+
+
 async def test_no_secret_is_found_anywhere_after_good_and_bad_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
