@@ -151,6 +151,7 @@ class Application:
                     base_url=server.base_url,
                     server_variables=server.server_variables,
                     document_url=loaded.document_url,
+                    certificate_authorities=server.certificate_authorities or "",
                     policies=Policies.from_json(server.policies or {}),
                     security_schemes=server.description.get("security_schemes"),
                     openapi=str(server.description.get("openapi", "")),

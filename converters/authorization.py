@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from converters import digest
-from converters.credentials import MASK, ClientCredentials, Secret, Token, UserPassword, expected
+from converters.credentials import MASK, ClientCertificate, ClientCredentials, Secret, Token, UserPassword, expected
 from converters.masking import Mask
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     Headers = tuple[tuple[str, str], ...]
 
-Reason = Literal["undeclared", "unusable", "absent", "detached", "unreadable", "scopes", "token", "conflict"]
+Reason = Literal[
+    "undeclared", "unusable", "absent", "detached", "unreadable", "scopes", "token", "plaintext", "conflict"
+]
 _UNAUTHORIZED: Final = 401
 _MAX_CHALLENGES: Final = 2
 
@@ -114,6 +116,7 @@ class Authorization:
     query: tuple[Field, ...] = ()
     cookies: tuple[Field, ...] = ()
     digest: UserPassword | None = None
+    certificate: ClientCertificate | None = None
 
     def flow(
         self, method: str, url: str, headers: Headers, *, client_nonce: Callable[[], str]
@@ -238,6 +241,8 @@ def _lack_of(scheme: SecurityScheme, scopes: Iterable[str], held: HeldCredential
         return Lack(scheme.name, "detached")
     if isinstance(held.credential, ClientCredentials):
         return Lack(scheme.name, "token")
+    if isinstance(held.credential, ClientCertificate) and not origin.startswith("https:"):
+        return Lack(scheme.name, "plaintext")
     granted = held.credential.scopes if isinstance(held.credential, Token) and _has_scopes(scheme) else None
     missing = tuple(each for each in scopes if granted is not None and each not in granted)
     return Lack(scheme.name, "scopes", missing) if missing else None
@@ -255,6 +260,8 @@ def _conflicts(schemes: Iterable[SecurityScheme]) -> tuple[Lack, ...]:
 
 
 def _place(scheme: SecurityScheme) -> tuple[str, str]:
+    if scheme.type == "mutualTLS":
+        return "tls", "client certificate"
     return (scheme.location, scheme.parameter) if scheme.type == "apiKey" else ("header", "Authorization")
 
 
@@ -263,12 +270,14 @@ def _place(scheme: SecurityScheme) -> tuple[str, str]:
 
 def _applied(index: int, schemes: Sequence[SecurityScheme], held: Mapping[str, HeldCredential]) -> Authorization:
     placed: dict[str, list[Field]] = {"header": [], "query": [], "cookie": []}
-    answering = None
+    answering = certificate = None
     for scheme in schemes:
         credential = held[scheme.name].credential
         part, name = _place(scheme)
         if isinstance(credential, UserPassword) and scheme.http_name == "digest":
             answering = credential
+        elif isinstance(credential, ClientCertificate):
+            certificate = credential
         elif isinstance(credential, (Token, UserPassword)):
             placed[part].append(_field(name, scheme, credential))
     return Authorization(
@@ -278,6 +287,7 @@ def _applied(index: int, schemes: Sequence[SecurityScheme], held: Mapping[str, H
         query=tuple(placed["query"]),
         cookies=tuple(placed["cookie"]),
         digest=answering,
+        certificate=certificate,
     )
 
 

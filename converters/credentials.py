@@ -24,6 +24,13 @@ _BREAKING: Final = re.compile("[\x00-\x1f\x7f]")
 _PRINTABLE: Final = re.compile("[\x21-\x7e]+")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MAX_LENGTH: Final = 16 * 1024
+_MAX_PEM: Final = 64 * 1024
+_CERTIFICATE: Final = re.compile(
+    r"\s*(?:-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+", re.ASCII
+)
+_PRIVATE_KEY: Final = re.compile(
+    r"\s*-----BEGIN (?P<kind>(?:RSA |EC )?PRIVATE KEY)-----\s[A-Za-z0-9+/=\s]+-----END (?P=kind)-----\s*", re.ASCII
+)
 _CLIENT_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "private_key_jwt", "none"})
 
 
@@ -102,13 +109,23 @@ class ClientCredentials:
     scopes: frozenset[str] | None = None
 
 
-Credential = Token | UserPassword | ClientCredentials
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """A client certificate, with those that vouch for it, and its key, both as PEM (RFC 7468), for mutualTLS."""
+
+    certificate: str
+    private_key: Secret
+
+
+Credential = Token | UserPassword | ClientCredentials | ClientCertificate
 
 
 def expected(scheme: SecurityScheme) -> str:
     """Say what body supplies a credential for a scheme, as JSON with placeholders; "" where none can."""
-    if scheme.fault or scheme.type == "mutualTLS":
+    if scheme.fault:
         return ""
+    if scheme.type == "mutualTLS":
+        return '{"certificate": "PEM", "private_key": "PEM"}'
     if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
         return '{"username": "...", "password": "..."}'
     if scheme.type in {"oauth2", "openIdConnect"}:
@@ -121,7 +138,8 @@ def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credent
 
     `{"value"}` with `scopes` or without for apiKey, bearer, other HTTP schemes and a token of oauth2 or openIdConnect;
     `{"username", "password"}` for basic and digest; `{"client_id", "client_secret", "token_endpoint_auth_method",
-    "scopes"}` for oauth2 and openIdConnect. Members that are None count as absent.
+    "scopes"}` for oauth2 and openIdConnect; `{"certificate", "private_key"}` for mutualTLS. Members that are None count
+    as absent.
 
     Raises:
         CredentialError: when it cannot be used; the sentence says what to send instead.
@@ -130,8 +148,10 @@ def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credent
     members = {name: value for name, value in given.items() if value is not None}
     wanted = expected(scheme)
     if not wanted:
-        why = scheme.fault or "client certificates are not supported yet"
-        raise CredentialError(f"The security scheme {scheme.name!r} cannot be used: {why}.")
+        raise CredentialError(f"The security scheme {scheme.name!r} cannot be used: {scheme.fault}.")
+    if scheme.type == "mutualTLS":
+        _check_members(scheme, members, required={"certificate", "private_key"}, wanted=wanted)
+        return _certificate(members)
     if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
         _check_members(scheme, members, required={"username", "password"}, wanted=wanted)
         return _user_password(members)
@@ -184,6 +204,16 @@ def _client(members: Mapping[str, Any]) -> ClientCredentials:
         token_endpoint_auth_method=method,
         scopes=_scopes(members.get("scopes")),
     )
+
+
+def _certificate(members: Mapping[str, Any]) -> ClientCertificate:
+    """Check the form; whether certificate and key belong together is for TLS to say."""
+    for name, form in (("certificate", _CERTIFICATE), ("private_key", _PRIVATE_KEY)):
+        given = members[name]
+        if not isinstance(given, str) or len(given) > _MAX_PEM or not form.fullmatch(given):
+            sentence = f"`{name}` must be PEM (RFC 7468), and a key must not be encrypted."
+            raise CredentialError(sentence, pointer=f"/{name}")
+    return ClientCertificate(members["certificate"].strip() + "\n", Secret(members["private_key"].strip() + "\n"))
 
 
 def _value(scheme: SecurityScheme, given: Any) -> Secret:

@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, quote_plus
 
-from converters.credentials import MASK, ClientCredentials, Token
+from converters.credentials import MASK, ClientCertificate, ClientCredentials, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -72,6 +72,9 @@ NO_MASK: Final = Mask(())
 def _secrets(credential: Credential) -> Iterator[str]:
     if isinstance(credential, Token):
         yield credential.value.reveal()
+        return
+    if isinstance(credential, ClientCertificate):
+        yield credential.private_key.reveal().strip()
         return
     if isinstance(credential, ClientCredentials):
         name, secret = credential.client_id, credential.client_secret

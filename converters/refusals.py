@@ -28,6 +28,7 @@ _WHY: Final[Mapping[Reason, str]] = {
         "the scheme {name!r} ({summary}) holds client credentials, with which this release does not get tokens yet; "
         "supply an access token"
     ),
+    "plaintext": "the scheme {name!r} ({summary}) needs https, and {origin} is not",
     "conflict": "the scheme {name!r} ({summary}) goes where another scheme of the same alternative goes",
 }
 _SUPPLIED: Final = frozenset({"absent", "detached", "unreadable", "scopes", "token"})
@@ -57,7 +58,7 @@ def _sentence(lack: Lack, scheme: SecurityScheme | None, origin: str) -> str:
     return _WHY[lack.reason].format(
         name=lack.scheme,
         summary=scheme.summary if scheme else "",
-        fault=(scheme.fault if scheme else "") or "client certificates are not supported yet",
+        fault=scheme.fault if scheme else "",
         scopes=", ".join(lack.scopes),
         origin=origin,
     )

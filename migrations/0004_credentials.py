@@ -1,4 +1,4 @@
-"""Credentials for the APIs behind the servers, sealed."""
+"""Credentials for the APIs behind the servers, sealed; and whom a server's calls trust."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Create the table: one credential per server and security scheme."""
+    """Create the table, one credential per server and security scheme, and the column."""
+    op.add_column("servers", sa.Column("certificate_authorities", sa.Text(), nullable=True))
     op.create_table(
         "credentials",
         sa.Column("server_id", ID, nullable=False),

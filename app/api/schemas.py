@@ -49,6 +49,9 @@ class ServerPatch(_Body):
     server_variables: dict[str, str] | None = None
     enabled: bool | None = None
     instructions: str | None = None
+    certificate_authorities: Annotated[
+        str | None, Field(description="Certificates (PEM) to trust for this API instead of those the system trusts.")
+    ] = None
     policies: Annotated[Policies | None, Field(description="Replaces the policies whole; null clears them.")] = None
 
 
@@ -145,7 +148,7 @@ class Credential(BaseModel):
 
     scheme: str
     type: Annotated[str | None, Field(description="The scheme's type; null where it is not declared any more.")]
-    kind: Annotated[Literal["value", "password", "client"], Field(description="What was supplied.")]
+    kind: Annotated[Literal["value", "password", "client", "certificate"], Field(description="What was supplied.")]
     fingerprint: Annotated[str, Field(description="Equal for equal secrets of one namespace; tells nothing else.")]
     username: str | None = None
     client_id: str | None = None
@@ -185,6 +188,7 @@ class Server(BaseModel):
     base_url: str | None
     server_variables: dict[str, str]
     instructions: str | None
+    certificate_authorities: str | None
     policies: Policies
     openapi: str
     created_at: str

@@ -58,6 +58,7 @@ def _shown(control: ControlPlane, details: ServerDetails) -> Server:
         base_url=server.base_url,
         server_variables=server.server_variables,
         instructions=server.instructions,
+        certificate_authorities=server.certificate_authorities,
         policies=Policies(**(server.policies or {})),
         openapi=str(server.description.get("openapi", "")),
         created_at=server.created_at.isoformat(),

@@ -73,6 +73,7 @@ class ToolCalls:
                 server=snapshot.key,
                 is_repeatable=tool.is_repeatable,
                 authorization=authorization,
+                authorities=snapshot.certificate_authorities,
                 on_chunk=on_chunk,
             )
         except ArgumentsError as error:

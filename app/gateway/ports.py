@@ -34,7 +34,7 @@ class CredentialSource(Protocol):
 class Upstream(Protocol):
     """The way to the APIs behind the tools: the egress policy, time and size limits stand behind it."""
 
-    async def send(
+    async def send(  # noqa: PLR0913 - all of a call, each by name
         self,
         plan: RequestPlan,
         *,
@@ -42,9 +42,12 @@ class Upstream(Protocol):
         server: str,
         is_repeatable: bool,
         authorization: Authorization,
+        authorities: str,
         on_chunk: OnChunk | None = None,
     ) -> ApiResponse:
         """Send one request with the credentials of `authorization`; `deadline` in seconds bounds all of it.
+
+        `authorities` are the certificates (PEM) that are trusted, "" for those the system trusts.
 
         `on_chunk` is told the media type and each piece of a success's body as it comes, decoded.
 

@@ -122,11 +122,13 @@ class ServerSnapshot:
         security_schemes: Mapping[str, Any] | None = None,
         openapi: str = "",
         credentials_path: str = "",
+        certificate_authorities: str = "",
     ) -> None:
         """Take the stored definitions of the tools to serve.
 
         `security_schemes` are the declared Security Scheme Objects, `openapi` is the description's version;
-        `credentials_path` is where an owner puts credentials, which a call says that lacks one.
+        `credentials_path` is where an owner puts credentials, which a call says that lacks one;
+        `certificate_authorities` (PEM, "" for the system's) are trusted for the API.
         """
         self.namespace = namespace
         self.name = name
@@ -140,6 +142,7 @@ class ServerSnapshot:
         self.document_url = document_url
         self.policies = policies
         self.credentials_path = credentials_path
+        self.certificate_authorities = certificate_authorities
         self.security_schemes = read_schemes(security_schemes or {}, openapi)
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
         self._definitions = definitions

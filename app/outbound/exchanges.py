@@ -92,8 +92,17 @@ class Exchanges:
             )
         return self._session
 
-    async def exchange(self, plan: RequestPlan, attempt: Attempt, on_chunk: OnChunk | None = None) -> ApiResponse:
+    async def exchange(
+        self,
+        plan: RequestPlan,
+        attempt: Attempt,
+        on_chunk: OnChunk | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> ApiResponse:
         """Send the plan's method and body with the URL and header fields of `attempt`, and read the answer.
+
+        `tls` is another context than the usual; connections are shared only by requests with the same.
 
         `on_chunk` is told the media type and each piece of a success's body as it comes, decoded.
 
@@ -108,6 +117,7 @@ class Exchanges:
                 data=_payload(plan.body),
                 headers=attempt.headers,
                 allow_redirects=False,
+                ssl=tls or True,
             )
             try:
                 return await self._read(response, on_chunk)

@@ -58,6 +58,7 @@ class ServerRecord:
     base_url: str | None
     server_variables: dict[str, str]
     instructions: str | None
+    certificate_authorities: str | None
     policies: JsonObject | None
     enabled: bool
     revision: int
@@ -186,6 +187,7 @@ class ServerChanges:
     instructions: str | Unset | None = UNSET
     policies: Mapping[str, Any] | Unset = UNSET
     enabled: bool | Unset = UNSET
+    certificate_authorities: str | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)

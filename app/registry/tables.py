@@ -111,6 +111,7 @@ class ServerRow(Base):
     server_variables: Mapped[dict[str, Any]]
     instructions: Mapped[str | None]
     policies: Mapped[dict[str, Any] | None]
+    certificate_authorities: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(default=True)
     active_revision: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=now)

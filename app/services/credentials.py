@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError
+from app.outbound import tls
 from app.security.operator_secrets import SecretSourceError
 from app.security.sealing import UnreadableSecretError
 from app.services import stored_credentials
 from converters.authorization import NO_CREDENTIALS, Authorization, HeldCredential, HeldCredentials, authorize
-from converters.credentials import CredentialError, read_credential
+from converters.credentials import ClientCertificate, CredentialError, read_credential
 from converters.request_plans import ServerUnknownError, base_url, origin
 from converters.security import read_schemes
 from converters.tool_definitions import security_from_json, server_from_json
@@ -161,6 +162,8 @@ class Credentials:
         if source:
             members[_secret_member(found, members)] = self._sources.read(source)
         credential = read_credential(found, members)
+        if isinstance(credential, ClientCertificate):
+            _check_certificate(credential)
         if not origins:
             raise CredentialUnboundError
         details = stored_credentials.details_of(credential, origins=origins, source=source or None)
@@ -235,6 +238,14 @@ async def rotate(database: Database, keys: SecretKeys) -> Rotation:
     return Rotation(resealed, unreadable)
 
 
+def _check_certificate(credential: ClientCertificate) -> None:
+    try:
+        tls.context("", credential)
+    except ValueError:
+        sentence = "The certificate and the private key cannot be used together."
+        raise CredentialError(sentence, pointer="/certificate") from None
+
+
 def credentials_path(namespace: str, server: str) -> str:
     """Give the path of the control plane under which a server's credentials are put, by scheme."""
     return f"/api/v1/namespaces/{namespace}/servers/{server}/credentials/"
@@ -246,15 +257,25 @@ def _schemes(server: ServerRecord) -> dict[str, SecurityScheme]:
 
 
 def _secret_member(scheme: SecurityScheme, members: Mapping[str, Any]) -> str:
+    if scheme.type == "mutualTLS":
+        return "private_key"
     if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
         return "password"
     return "client_secret" if members.get("client_id") is not None else "value"
 
 
+_SECRET_MEMBERS: Final = {
+    "value": "value",
+    "password": "password",
+    "client": "client_secret",
+    "certificate": "private_key",
+}
+
+
 def _members(credential: Credential) -> dict[str, Any]:
     """Give a credential as an owner would supply it."""
     details = stored_credentials.details_of(credential, origins=(), source=None)
-    secret = {"value": "value", "password": "password", "client": "client_secret"}[details["kind"]]
+    secret = _SECRET_MEMBERS[details["kind"]]
     supplied = {name: value for name, value in details.items() if name not in {"origins", "source", "kind"}}
     return {**supplied, secret: stored_credentials.secret_of(credential) or None}
 

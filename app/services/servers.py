@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.errors import CausewayError
+from app.outbound import tls
 from app.registry.records import UNSET, ServerChanges
 from app.services import archives
 from converters.request_plans import ServerUnknownError, check_base_url
@@ -116,8 +117,20 @@ def check_settings(changes: ServerChanges, description: Mapping[str, Any]) -> No
             check_base_url(changes.base_url)
         except ServerUnknownError as error:
             raise InvalidServerError(error.message) from None
+    if isinstance(changes.certificate_authorities, str):
+        try:
+            tls.context(_public(changes.certificate_authorities))
+        except ValueError:
+            raise InvalidServerError("`certificate_authorities` must be certificates as PEM (RFC 7468).") from None
     if changes.server_variables is not UNSET:
         _check_variables(changes.server_variables, description)
+
+
+def _public(pem: str) -> str:
+    """Give what holds no key: these certificates are shown to whoever reads the server."""
+    if "PRIVATE KEY" in pem:
+        raise ValueError("a private key")
+    return pem
 
 
 def _check_variables(given: Any, description: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.registry.records import NewCredential
 from app.security.sealing import Sealed
-from converters.credentials import ClientCredentials, Secret, Token, UserPassword
+from converters.credentials import ClientCertificate, ClientCredentials, Secret, Token, UserPassword
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +27,8 @@ def details_of(credential: Credential, *, origins: Iterable[str], source: Mappin
         return {**shown, "kind": "value", "scopes": _listed(credential.scopes)}
     if isinstance(credential, UserPassword):
         return {**shown, "kind": "password", "username": credential.username}
+    if isinstance(credential, ClientCertificate):
+        return {**shown, "kind": "certificate", "certificate": credential.certificate}
     return {
         **shown,
         "kind": "client",
@@ -46,6 +48,8 @@ def secret_of(credential: Credential) -> str:
         return credential.value.reveal()
     if isinstance(credential, UserPassword):
         return credential.password.reveal()
+    if isinstance(credential, ClientCertificate):
+        return credential.private_key.reveal()
     return "" if credential.client_secret is None else credential.client_secret.reveal()
 
 
@@ -55,6 +59,8 @@ def joined(details: Mapping[str, Any], secret: str) -> Credential:
         return Token(Secret(secret), _scopes(details))
     if details["kind"] == "password":
         return UserPassword(details["username"], Secret(secret))
+    if details["kind"] == "certificate":
+        return ClientCertificate(details["certificate"], Secret(secret))
     return ClientCredentials(
         client_id=details["client_id"],
         client_secret=Secret(secret) if secret else None,

@@ -15,7 +15,7 @@ from converters.authorization import (
     Reply,
     authorize,
 )
-from converters.credentials import ClientCredentials, Credential, Secret, Token, UserPassword
+from converters.credentials import ClientCertificate, ClientCredentials, Credential, Secret, Token, UserPassword
 from converters.oas import SecurityRequirement
 from converters.security import read_schemes
 
@@ -32,6 +32,7 @@ SCHEMES = read_schemes(
         "oauth": {"type": "oauth2", "flows": {}},
         "oidc": {"type": "openIdConnect"},
         "tls": {"type": "mutualTLS"},
+        "broken": {"type": "apiKey", "in": "nowhere", "name": "x"},
     },
     "3.1.0",
 )
@@ -106,7 +107,8 @@ def test_the_satisfiable_alternative_with_the_fewest_scopes_is_chosen(
         ([BOTH, BASIC], held(), ((Lack("header", "absent"), Lack("basic", "absent")), (Lack("basic", "absent"),))),
         ([{"nobody": []}], held("header"), ((Lack("nobody", "undeclared"),),)),
         ([{"nobody": []}], held("header", nobody=Token(Secret("x"))), ((Lack("nobody", "undeclared"),),)),
-        ([{"tls": []}], held("header"), ((Lack("tls", "unusable"),),)),
+        ([{"tls": []}], held("header"), ((Lack("tls", "absent"),),)),
+        ([{"broken": []}], held(broken=Token(Secret("x"))), ((Lack("broken", "unusable"),),)),
         ([{"header": [], "other": []}], held("header", "other"), ((Lack("other", "conflict"),),)),
         ([{"basic": [], "bearer": []}], held("bearer", "basic"), ((Lack("bearer", "conflict"),),)),
         (
@@ -270,3 +272,16 @@ def test_the_target_of_any_url_begins_with_a_slash(url: str, target: str) -> Non
 
 def test_a_preview_of_digest_shows_the_scheme() -> None:
     assert dict(applied("digest", is_masked=True).headers)["Authorization"] == "Digest ***"
+
+
+def test_a_client_certificate_goes_along_over_https_only() -> None:
+    certificate = ClientCertificate("PEM", Secret("KEY"))
+    security = requirements({"tls": [], "header": []})
+    found = authorize(security, SCHEMES, held("header", tls=certificate), ORIGIN)
+    assert isinstance(found, Authorization)
+    assert found.certificate is certificate
+    assert found.applied("https://x/", PLAIN).headers == (*PLAIN, ("X-Key", "h-key"))
+    assert found.parts()[0] == ("tls", "client certificate", "/components/securitySchemes/tls")
+    plain = {"tls": HeldCredential(certificate, frozenset({"http://api.example"}))}
+    refused = authorize(requirements({"tls": []}), SCHEMES, plain, "http://api.example")
+    assert refused == Refusal(((Lack("tls", "plaintext"),),))

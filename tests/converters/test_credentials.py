@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from converters.credentials import (
+    ClientCertificate,
     ClientCredentials,
     CredentialError,
     Secret,
@@ -41,6 +42,8 @@ SCHEMES = read_schemes(
     "3.1.0",
 )
 CANARY = "canary-4f9a77"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----"
+PRIVATE_KEY = "-----BEGIN PRIVATE KEY-----\nREVG\n-----END PRIVATE KEY-----"
 
 
 def scheme(name: str) -> SecurityScheme:
@@ -63,6 +66,11 @@ def scheme(name: str) -> SecurityScheme:
             "oauth",
             {"client_id": "c", "client_secret": "s"},
             ClientCredentials("c", Secret("s"), "client_secret_basic"),
+        ),
+        (
+            "tls",
+            {"certificate": f"{CERTIFICATE}\n{CERTIFICATE}", "private_key": f"\n{PRIVATE_KEY}\n"},
+            ClientCertificate(f"{CERTIFICATE}\n{CERTIFICATE}\n", Secret(f"{PRIVATE_KEY}\n")),
         ),
         ("oidc", {"client_id": "c"}, ClientCredentials("c", None, "none")),
         (
@@ -119,7 +127,15 @@ def test_a_credential_is_read_by_the_type_of_its_scheme(name: str, given: dict[s
             "needs a `client_secret`",
         ),
         ("oauth", {"value": "t", "scopes": [5]}, "/scopes", "a list of texts"),
-        ("tls", {"certificate": "x", "private_key": CANARY}, "", "not supported yet"),
+        ("tls", {"certificate": "x", "private_key": CANARY}, "/certificate", "must be PEM"),
+        ("tls", {"certificate": CERTIFICATE, "private_key": CANARY}, "/private_key", "must be PEM"),
+        ("tls", {"certificate": CERTIFICATE}, "/private_key", "'private_key' is missing"),
+        (
+            "tls",
+            {"certificate": CERTIFICATE, "private_key": PRIVATE_KEY.replace("PRIVATE", "ENCRYPTED PRIVATE")},
+            "/private_key",
+            "must not be encrypted",
+        ),
         ("nowhere", {"value": CANARY}, "", "not query, header or cookie"),
         ("nameless", {"value": CANARY}, "", "cannot be the name of a header"),
         ("framing", {"value": CANARY}, "", "belongs to the connection"),
@@ -172,4 +188,5 @@ def test_what_supplies_a_credential_is_said_for_every_scheme_that_can_be_used() 
         "hoba": '{"value": "..."}',
         "oauth": '{"value": "ACCESS_TOKEN"}',
         "oidc": '{"value": "ACCESS_TOKEN"}',
+        "tls": '{"certificate": "PEM", "private_key": "PEM"}',
     }

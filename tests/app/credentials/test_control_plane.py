@@ -79,7 +79,7 @@ async def test_the_server_says_which_schemes_have_a_credential(served: Gateway) 
         ("header", {"canary": 1}, 422, "request_invalid", "/canary"),
         ("basic", {"value": "canary"}, 422, "credential_invalid", "/password"),
         ("bearer", {"value": "Bearer canary"}, 422, "credential_invalid", "/value"),
-        ("tls", {"certificate": "x", "private_key": "canary"}, 422, "credential_invalid", None),
+        ("tls", {"certificate": "x", "private_key": "canary"}, 422, "credential_invalid", "/certificate"),
         ("header", {"source": "env", "name": "HOME"}, 422, "secret_source_invalid", None),
         ("header", {"source": "file", "path": "/etc/hostname"}, 422, "secret_source_invalid", None),
         ("header", {"source": "env"}, 422, "secret_source_invalid", None),

@@ -21,7 +21,7 @@ from app.services.credentials import Credentials, rotate
 from app.settings import load
 from tests.app.backends import backend, json_reply, reply, then_close
 from tests.app.conftest import hide_settings
-from tests.app.credentials.apis import CREDENTIALS, SCHEMES, SUPPLIED, call, secured, supply, text
+from tests.app.credentials.apis import CREDENTIALS, SUPPLIED, call, secured, supply, text
 from tests.app.gateways import KEY, SERVERS, Gateway, gateway
 
 PET = json_reply(b'{"id": 7, "name": "Rex"}')
@@ -297,7 +297,3 @@ async def test_credentials_survive_a_restart_in_local_mode(
             assert isinstance(running.application.credentials, Credentials)
             assert running.application.credentials.held("default", "pets").by_scheme == {}
         assert len(api.requests) == 1
-
-
-def test_every_scheme_of_the_tests_is_supplied_or_known_to_be_out_of_reach() -> None:
-    assert set(SCHEMES) - set(SUPPLIED) == {"tls"}

@@ -33,6 +33,7 @@ class FakeUpstream:
     deadlines: list[float] = field(default_factory=list)
     servers: list[str] = field(default_factory=list)
     repeatable: list[bool] = field(default_factory=list)
+    authorities: list[str] = field(default_factory=list)
     authorizations: list[Authorization] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     was_cancelled: bool = False
@@ -46,10 +47,12 @@ class FakeUpstream:
         server: str,
         is_repeatable: bool,
         authorization: Authorization,
+        authorities: str,
         on_chunk: Any = None,
     ) -> ApiResponse:
         self.plans.append(plan)
         self.authorizations.append(authorization)
+        self.authorities.append(authorities)
         self.deadlines.append(deadline)
         self.servers.append(server)
         self.repeatable.append(is_repeatable)
