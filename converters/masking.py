@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from converters.credentials import Credential
 
-MIN_LENGTH: Final = 4
+MIN_LENGTH: Final = 6
 """Characters of the shortest form that is masked: a shorter one would be found in every other answer."""
 
 _WIDE: Final = ("utf-16-le", "utf-16-be")
 _GROUP: Final = 3
+_MIN_CORE: Final = 8
 # Characters at the beginning that depend on the bytes before, for a secret that begins 0, 1 or 2 bytes into a group.
 _SHARED: Final = (0, 2, 3)
 
@@ -105,7 +106,7 @@ def _base64_forms(secret: bytes) -> Iterator[str]:
         encoded = base64.b64encode(bytes(skipped) + secret).decode().rstrip("=")
         # A last group that is not full shares its last character with what follows.
         core = encoded[first : len(encoded) - (1 if last else 0)]
-        if len(core) >= 2 * MIN_LENGTH:
+        if len(core) >= _MIN_CORE:
             yield core
             yield core.translate(_URL_SAFE)
 

@@ -138,7 +138,8 @@ class Credentials:
         """Describe a server's credentials; raises `ServerNotFound`."""
         async with self._database.transaction(read_only=True) as registry:
             records = await registry.credentials.list(namespace, server)
-            return tuple([await self._described(registry, each) for each in records])
+            targets = await _targets(registry, namespace, server) if records else None
+        return tuple(self._described(each, targets) for each in records if targets is not None)
 
     async def put(self, namespace: str, server: str, scheme: str, *, given: Mapping[str, Any]) -> CredentialInfo:
         """Store a credential for a scheme and bind it to where requests with it go now.
@@ -152,11 +153,11 @@ class Credentials:
 
         """
         async with self._database.transaction(read_only=True) as registry:
-            schemes = _schemes(await registry.servers.get(namespace, server))
-            found = schemes.get(scheme)
-            if found is None:
-                raise SchemeNotDeclaredError(scheme, schemes)
-            origins = await _origins(registry, namespace, server, scheme)
+            targets = await _targets(registry, namespace, server)
+        found = targets.schemes.get(scheme)
+        if found is None:
+            raise SchemeNotDeclaredError(scheme, targets.schemes)
+        origins = targets.origins(scheme)
         source = {name: given[name] for name in ("source", "name", "path") if given.get(name) is not None}
         members = {name: value for name, value in given.items() if name not in {"source", "name", "path"}}
         if source:
@@ -173,8 +174,7 @@ class Credentials:
         async with self._database.transaction() as registry:
             record = await registry.credentials.put(namespace, server, scheme=scheme, new=new)
         await self._events.changed(namespace, server)
-        async with self._database.transaction(read_only=True) as registry:
-            return await self._described(registry, record)
+        return self._described(record, targets)
 
     async def delete(self, namespace: str, server: str, scheme: str) -> None:
         """Remove a credential; raises `ServerNotFound` or `CredentialNotFound`."""
@@ -193,14 +193,12 @@ class Credentials:
         outcome = authorize(security_from_json(definition["security"]), schemes, held.by_scheme, target)
         return ToolAuthorization(outcome, schemes, target, credentials_path(namespace, server))
 
-    async def _described(self, registry: Registry, record: CredentialRecord) -> CredentialInfo:
-        wanted = await _origins(registry, record.namespace, record.server, record.scheme)
-        schemes = _schemes(await registry.servers.get(record.namespace, record.server))
+    def _described(self, record: CredentialRecord, targets: _Targets) -> CredentialInfo:
         return CredentialInfo(
             record=record,
-            scheme=schemes.get(record.scheme),
-            detached=tuple(sorted(wanted - set(record.details["origins"]))),
-            is_readable=self._read(record, schemes) is not None,
+            scheme=targets.schemes.get(record.scheme),
+            detached=tuple(sorted(targets.origins(record.scheme) - set(record.details["origins"]))),
+            is_readable=self._read(record, targets.schemes) is not None,
         )
 
     # --- keys
@@ -280,14 +278,28 @@ def _members(credential: Credential) -> dict[str, Any]:
     return {**supplied, secret: stored_credentials.secret_of(credential) or None}
 
 
-async def _origins(registry: Registry, namespace: str, server: str, scheme: str) -> frozenset[str]:
-    """List where requests with a scheme go: those of the operations that name it, else those of all operations."""
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """A server's operations, as far as it matters where requests with a scheme go."""
+
+    server: ServerRecord
+    document_url: str | None
+    definitions: tuple[Mapping[str, Any], ...]
+    schemes: Mapping[str, SecurityScheme]
+
+    def origins(self, scheme: str) -> frozenset[str]:
+        """List where requests with a scheme go: those of the operations that name it, else those of all."""
+        naming = [each for each in self.definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]
+        distinct = _with_distinct_servers(naming or self.definitions)
+        found = (_origin(each, self.server, self.document_url) for each in distinct)
+        return frozenset(each for each in found if each is not None)
+
+
+async def _targets(registry: Registry, namespace: str, server: str) -> _Targets:
     record = await registry.servers.get(namespace, server)
     document_url = (await registry.revisions.get(namespace, server)).document_url
-    definitions = [each.definition for each in await registry.revisions.tools(namespace, server)]
-    naming = [each for each in definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]
-    found = {_origin(each, record, document_url) for each in _with_distinct_servers(naming or definitions)}
-    return frozenset(each for each in found if each is not None)
+    definitions = tuple(each.definition for each in await registry.revisions.tools(namespace, server))
+    return _Targets(record, document_url, definitions, _schemes(record))
 
 
 def _with_distinct_servers(definitions: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:

@@ -71,8 +71,10 @@ def test_what_holds_no_secret_stays_the_same_object() -> None:
 
 
 def test_a_form_too_short_to_be_told_from_other_text_is_left() -> None:
-    assert Mask([Token(Secret("abc"))]).text("abc of it") == "abc of it"
-    assert Mask([Token(Secret("abcd"))]).text("abcd of it") == f"{MASK} of it"
+    assert Mask([Token(Secret("admin"))]).text("admin of it") == "admin of it"
+    assert Mask([Token(Secret("s3cr3t"))]).text("s3cr3t of it") == f"{MASK} of it"
+    basic = Mask([UserPassword("bob", Secret("pw"))])
+    assert basic.text("bob:pw Ym9iOnB3 pw") == f"{MASK} {MASK} pw"
 
 
 def test_a_client_s_secret_is_masked_and_its_name_is_not() -> None:
