@@ -9,6 +9,8 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 
 from app.api import ControlPlane, create_api
+from app.api.dependencies import PreviewedCall
+from app.gateway.authorizing import CredentialMissingError, previewed
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
 from app.gateway.catalog import SnapshotCatalog
 from app.gateway.policies import Policies
@@ -18,7 +20,10 @@ from app.outbound import DocumentFetcher, EgressPolicy, HttpUpstream
 from app.registry import Database
 from app.registry.errors import ServerNotFound
 from app.security.guard import Guard, rules_for
+from app.security.operator_secrets import OperatorSecrets
+from app.security.secret_keys import load_keys
 from app.services.compiling import Compiler
+from app.services.credentials import Credentials, credentials_path
 from app.services.events import ServerEvents
 from app.services.import_description import ImportDescription
 from app.services.namespaces import Namespaces
@@ -29,8 +34,8 @@ from app.services.tools import Tools
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 
+    from app.gateway.ports import CredentialSource
     from app.settings import Settings
-    from converters.request_plans import RequestPlan
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,14 +54,17 @@ class Application:
         """Wire the parts; nothing is opened yet. `public_url` is where clients reach this gateway."""
         self.public_url = public_url.rstrip("/")
         self._settings = settings
+        # First of all: without its key nothing is opened, made or changed.
+        keys = load_keys(settings)
         policy = _egress_policy(settings)
         self.database = Database.open(settings.registry_url)
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(policy)
-        self._calls = ToolCalls(self._upstream, deadline=settings.call_timeout)
         self._refreshing = asyncio.Lock()
         events = ServerEvents()
         events.listen(self._refresh)
+        self.credentials = Credentials(self.database, keys, OperatorSecrets(settings), events)
+        self._calls = ToolCalls(self._upstream, deadline=settings.call_timeout, credentials=self.credentials)
         self.tools = Tools(self.database, events)
         compiler = Compiler()
         self.servers = Servers(self.database, compiler, events)
@@ -67,8 +75,9 @@ class Application:
                 importer=self.importer,
                 servers=self.servers,
                 tools=self.tools,
+                credentials=self.credentials,
                 namespaces=Namespaces(self.database, events),
-                tool_port=_GatewayTools(self.catalog, self._calls),
+                tool_port=_GatewayTools(self.catalog, self._calls, self.credentials),
                 public_url=self.public_url,
             ),
             version=version(),
@@ -126,7 +135,9 @@ class Application:
                 loaded = None
             if loaded is None:
                 self.catalog.drop(namespace, name)
+                self.credentials.drop(namespace, name)
                 return
+            await self.credentials.hold(namespace, name)
             server = loaded.server
             self.catalog.put(
                 ServerSnapshot(
@@ -140,7 +151,11 @@ class Application:
                     base_url=server.base_url,
                     server_variables=server.server_variables,
                     document_url=loaded.document_url,
+                    certificate_authorities=server.certificate_authorities or "",
                     policies=Policies.from_json(server.policies or {}),
+                    security_schemes=server.description.get("security_schemes"),
+                    openapi=str(server.description.get("openapi", "")),
+                    credentials_path=credentials_path(namespace, name),
                 )
             )
 
@@ -148,16 +163,23 @@ class Application:
 class _GatewayTools:
     """The gateway's calls as the control plane's `ToolPort`."""
 
-    def __init__(self, catalog: SnapshotCatalog, calls: ToolCalls) -> None:
+    def __init__(self, catalog: SnapshotCatalog, calls: ToolCalls, credentials: CredentialSource) -> None:
         self._catalog = catalog
         self._calls = calls
+        self._credentials = credentials
 
     async def call(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         result = await self._calls.call(self._snapshot(namespace, server), tool, arguments)
         return result.to_json()
 
-    def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> RequestPlan:
-        return planned(find_tool(self._snapshot(namespace, server), tool), arguments).request
+    def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> PreviewedCall:
+        snapshot = self._snapshot(namespace, server)
+        found = find_tool(snapshot, tool)
+        plan = planned(found, arguments).request
+        try:
+            return PreviewedCall(previewed(plan, found, snapshot, self._credentials.held(namespace, server)), "")
+        except CredentialMissingError as error:
+            return PreviewedCall(plan, error.message)
 
     def _snapshot(self, namespace: str, server: str) -> ServerSnapshot:
         snapshot = self._catalog.find(namespace, server)

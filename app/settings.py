@@ -58,9 +58,22 @@ class Settings(BaseSettings):
     egress_deny: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Networks (CIDR, by commas) that are never connected to."
     )
+    secret_key: SecretStr | None = Field(
+        None, description="Key that stored credentials are encrypted with: 32 bytes at random, as base64."
+    )
+    secret_key_file: Path | None = Field(None, description="File that holds SECRET_KEY, instead of the setting.")
+    secret_keys_old: SecretStr | None = Field(
+        None, description="Further keys (by commas) that stored credentials are read with, and none is written with."
+    )
+    credential_env: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Environment variables (names, by commas) that credentials may be taken from."
+    )
+    credential_files: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Files, or folders of files (by commas), that credentials may be taken from."
+    )
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 
-    @field_validator("egress_allow", "egress_deny", mode="before")
+    @field_validator("egress_allow", "egress_deny", "credential_env", "credential_files", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -102,6 +115,14 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether this is local mode: bound to loopback and no key configured."""
         return self.admin_key is None and is_loopback(self.host)
+
+    def credential_variable(self, name: str) -> str | None:
+        """Give an environment variable that credentials may be taken from; None for any other, or where it is not set.
+
+        What the gateway itself is protected with is never one, whatever is listed.
+        """
+        is_listed = name in self.credential_env and not name.upper().startswith("CAUSEWAY_")
+        return os.environ.get(name) if is_listed else None
 
     @property
     def registry_url(self) -> str:

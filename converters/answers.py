@@ -13,7 +13,10 @@ _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:+-]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What came back from the API: `body` decoded from any content encoding, fields as sent (or "")."""
+    """What came back from the API: `body` decoded from any content encoding, fields as sent (or "").
+
+    `challenges` are the `WWW-Authenticate` fields of a 401, in order.
+    """
 
     status: int
     content_type: str
@@ -22,6 +25,7 @@ class ApiResponse:
     location: str = ""
     content_location: str = ""
     retry_after: str = ""
+    challenges: tuple[str, ...] = ()
 
     def text(self) -> str | None:
         """Decode the body by its charset, else UTF-8; None where it is not text. A byte order mark is dropped."""

@@ -1,8 +1,14 @@
-"""Security requirements: which alternatives (OR of AND) an operation accepts (OAS 3.1 section 4.8.30)."""
+"""Security requirements and schemes, as written.
+
+Which alternatives (OR of AND) an operation accepts (OAS 3.1 section 4.8.30), and what each scheme that they name is
+(section 4.8.27).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from converters import pointers
 from converters.oas import SecurityRequirement
@@ -48,3 +54,81 @@ def declared_schemes(description: Description) -> dict[str, Any]:
         if isinstance(value, dict):
             found[name] = value
     return found
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What names a header field, a cookie or an authentication scheme (RFC 9110 section 5.6.2)."""
+
+_LOCATIONS: Final = frozenset({"query", "header", "cookie"})
+_TYPES: Final = frozenset({"apiKey", "http", "mutualTLS", "oauth2", "openIdConnect"})
+# Fields that frame the message or belong to the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): a key in one
+# of them would not authenticate the request but break it.
+_FRAMING: Final = frozenset(
+    {
+        *("connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityScheme:
+    """Security Scheme Object (OAS 3.1 section 4.8.27), Swagger 2.0's in the same form.
+
+    An `apiKey` has `location` (query, header or cookie) and `parameter`, the name it has there; an `http` scheme has
+    `http_scheme`, a name of the IANA registry as the document spells it. `fault` says why the scheme cannot be used,
+    or is "". `pointer` is where the document declares it.
+    """
+
+    name: str
+    type: str
+    pointer: str
+    location: str = ""
+    parameter: str = ""
+    http_scheme: str = ""
+    fault: str = ""
+
+    @property
+    def http_name(self) -> str:
+        """The name of the HTTP authentication scheme in lower case; names are compared so (RFC 9110 section 11.1)."""
+        return self.http_scheme.lower()
+
+    @property
+    def summary(self) -> str:
+        """Say in a few words what the scheme is: `apiKey in header X-Key`, `http basic`, `oauth2`."""
+        if self.type == "apiKey":
+            return f"apiKey in {self.location} {self.parameter}"
+        return f"http {self.http_scheme}" if self.type == "http" else self.type
+
+
+def read_schemes(declared: Mapping[str, Any], version: str) -> dict[str, SecurityScheme]:
+    """Read Security Scheme Objects by name, as `declared_schemes` gives them; `version` is the description's."""
+    place = "/securityDefinitions" if version.startswith("2") else "/components/securitySchemes"
+    return {
+        name: _scheme(name, value, pointers.join(place, name))
+        for name, value in declared.items()
+        if isinstance(value, dict)
+    }
+
+
+def _scheme(name: str, value: Mapping[str, Any], pointer: str) -> SecurityScheme:
+    kind = str(value.get("type", ""))
+    if kind == "apiKey":
+        location, parameter = str(value.get("in", "")), str(value.get("name", ""))
+        fault = _api_key_fault(location, parameter)
+        return SecurityScheme(name, kind, pointer, location=location, parameter=parameter, fault=fault)
+    if kind == "http":
+        scheme = str(value.get("scheme", ""))
+        fault = "" if _TOKEN.fullmatch(scheme) else "its `scheme` is not the name of an HTTP authentication scheme"
+        return SecurityScheme(name, kind, pointer, http_scheme=scheme, fault=fault)
+    return SecurityScheme(name, kind, pointer, fault="" if kind in _TYPES else "its `type` is not one of OpenAPI's")
+
+
+def _api_key_fault(location: str, parameter: str) -> str:
+    if location not in _LOCATIONS:
+        return "its `in` is not query, header or cookie"
+    if not parameter or (location != "query" and not _TOKEN.fullmatch(parameter)):
+        return f"its `name` cannot be the name of a {location} parameter"
+    if location == "header" and parameter.lower() in _FRAMING:
+        return f"the header field {parameter} belongs to the connection"
+    return ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from converters.oas import Encoding, SecurityRequirement, Server, ServerVariable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 BodyKind = Literal["json", "form", "multipart", "xml", "sequence", "binary", "text"]
 XmlNodeType = Literal["element", "attribute", "text", "cdata", "none"]
@@ -138,11 +138,8 @@ class ToolDefinition:
                 "accept": tuple(stored["accept"]),
                 "parameters": tuple(ParameterBinding(**each) for each in stored["parameters"]),
                 "body": None if body is None else _body_from_json(body),
-                "servers": tuple(_server_from_json(each) for each in stored["servers"]),
-                "security": tuple(
-                    SecurityRequirement(tuple((name, tuple(scopes)) for name, scopes in each["schemes"]))
-                    for each in stored["security"]
-                ),
+                "servers": tuple(server_from_json(each) for each in stored["servers"]),
+                "security": security_from_json(stored["security"]),
             }
         )
 
@@ -187,7 +184,15 @@ def _xml_from_json(stored: Mapping[str, Any]) -> tuple[XmlNode, ...]:
     return tuple(XmlNode(**{**each, "prefix_items": tuple(each["prefix_items"])}) for each in stored.get("xml", ()))
 
 
-def _server_from_json(stored: Mapping[str, Any]) -> Server:
+def security_from_json(stored: Sequence[Mapping[str, Any]]) -> tuple[SecurityRequirement, ...]:
+    """Rebuild security requirements from what `ToolDefinition.to_json` wrote of them."""
+    return tuple(
+        SecurityRequirement(tuple((name, tuple(scopes)) for name, scopes in each["schemes"])) for each in stored
+    )
+
+
+def server_from_json(stored: Mapping[str, Any]) -> Server:
+    """Rebuild a server from what `ToolDefinition.to_json` wrote of it."""
     variables = {
         name: ServerVariable(value["default"], tuple(value["enum"])) for name, value in stored["variables"].items()
     }

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from fastapi import Depends, Path, Query, Request
 
 from app.registry import Database
+from app.services.credentials import Credentials
 from app.services.import_description import ImportDescription
 from app.services.namespaces import Namespaces
 from app.services.servers import Servers
 from app.services.tools import Tools
 from converters.request_plans import RequestPlan
+
+
+class PreviewedCall(NamedTuple):
+    """A request with masked credentials, and why it would not be sent, or ""."""
+
+    request: RequestPlan
+    refusal: str
 
 
 class ToolPort(Protocol):
@@ -23,8 +31,8 @@ class ToolPort(Protocol):
         """Perform a call; gives the MCP result."""
         ...
 
-    def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> RequestPlan:
-        """Build the request a call would send; nothing is sent."""
+    def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> PreviewedCall:
+        """Build the request a call would send, credentials masked; nothing is sent."""
         ...
 
 
@@ -36,6 +44,7 @@ class ControlPlane:
     importer: ImportDescription
     servers: Servers
     tools: Tools
+    credentials: Credentials
     namespaces: Namespaces
     tool_port: ToolPort
     public_url: str
@@ -49,6 +58,7 @@ def _control(request: Request) -> ControlPlane:
 Control = Annotated[ControlPlane, Depends(_control)]
 NamespaceName = Annotated[str, Path(alias="namespace", description="Name of the namespace.")]
 ServerName = Annotated[str, Path(alias="server", description="Name of the server.")]
+SchemeName = Annotated[str, Path(alias="scheme", description="Name of the security scheme.")]
 ToolName = Annotated[str, Path(alias="tool", description="Name of the tool.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries per page.")]

@@ -17,8 +17,12 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(control: Control, response: Response) -> dict[str, str]:
-    """Tell whether the database is reachable and migrated."""
-    if await control.database.is_ready():
+    """Tell whether the database is reachable and migrated, and its secrets can be read."""
+    if not await control.database.is_ready():
+        detail = "The registry's database is not reachable or not migrated."
+    elif not await control.credentials.has_all_keys():
+        detail = "Credentials are stored under a key that is not in CAUSEWAY_SECRET_KEY or CAUSEWAY_SECRET_KEYS_OLD."
+    else:
         return {"status": "ready"}
     response.status_code = 503
-    return {"status": "not ready", "detail": "The registry's database is not reachable or not migrated."}
+    return {"status": "not ready", "detail": detail}

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from app.errors import CausewayError
 from app.security.guard import MAX_BODY, BodyTooLargeError
 from converters import ArgumentsError, ConverterError, DescriptionError
+from converters.credentials import CredentialError
 from converters.pointers import from_tokens
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ _STATUS: Final[Mapping[str, int]] = {
     "revision_not_found": 404,
     "tool_not_found": 404,
     "tool_unknown": 404,
+    "credential_not_found": 404,
+    "security_scheme_not_found": 404,
+    "credential_unbound": 422,
+    "secret_source_invalid": 422,
     "namespace_exists": 409,
     "server_exists": 409,
     "invalid_cursor": 400,
@@ -88,6 +93,8 @@ async def _converter_error(_: Request, error: Exception) -> JSONResponse:
         return problem(
             "arguments_invalid", error.message, status=422, pointer=error.problems[0].pointer, errors=problems
         )
+    if isinstance(error, CredentialError):
+        return problem("credential_invalid", error.message, status=422, pointer=error.pointer)
     return problem("server_unknown", str(error))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class _Body(BaseModel):
@@ -49,6 +49,9 @@ class ServerPatch(_Body):
     server_variables: dict[str, str] | None = None
     enabled: bool | None = None
     instructions: str | None = None
+    certificate_authorities: Annotated[
+        str | None, Field(description="Certificates (PEM) to trust for this API instead of those the system trusts.")
+    ] = None
     policies: Annotated[Policies | None, Field(description="Replaces the policies whole; null clears them.")] = None
 
 
@@ -106,6 +109,67 @@ class SecurityScheme(BaseModel):
     type: str
     scheme: str | None = None
     location: Annotated[str | None, Field(alias="in")] = None
+    has_credential: bool
+
+
+class NewCredential(_Body):
+    """A credential for a security scheme; which members it has depends on the type of the scheme."""
+
+    value: Annotated[SecretStr | None, Field(description="The key or token, for apiKey, bearer and other schemes.")] = (
+        None
+    )
+    username: Annotated[str | None, Field(description="The user, for http basic and digest.")] = None
+    password: Annotated[SecretStr | None, Field(description="The user's password.")] = None
+    client_id: Annotated[str | None, Field(description="The OAuth client, for oauth2 and openIdConnect.")] = None
+    client_secret: Annotated[SecretStr | None, Field(description="The client's secret.")] = None
+    token_endpoint_auth_method: Annotated[
+        str | None, Field(description="How the client authenticates (RFC 7591 section 2).")
+    ] = None
+    scopes: Annotated[list[str] | None, Field(description="The scopes that a token was granted.")] = None
+    certificate: Annotated[str | None, Field(description="The client certificate, for mutualTLS.")] = None
+    private_key: Annotated[SecretStr | None, Field(description="The certificate's key.")] = None
+    source: Annotated[
+        Literal["env", "file"] | None, Field(description="Where the operator keeps the secret, in its place.")
+    ] = None
+    name: Annotated[str | None, Field(description="The environment variable, with the source `env`.")] = None
+    path: Annotated[str | None, Field(description="The file, with the source `file`.")] = None
+
+
+class CredentialSource(BaseModel):
+    """Where a secret is kept that is not in the database."""
+
+    source: Literal["env", "file"]
+    name: str | None = None
+    path: str | None = None
+
+
+class Credential(BaseModel):
+    """What may be known of a credential; the secret itself is never shown."""
+
+    scheme: str
+    type: Annotated[str | None, Field(description="The scheme's type; null where it is not declared any more.")]
+    kind: Annotated[Literal["value", "password", "client", "certificate"], Field(description="What was supplied.")]
+    fingerprint: Annotated[str, Field(description="Equal for equal secrets of one namespace; tells nothing else.")]
+    username: str | None = None
+    client_id: str | None = None
+    token_endpoint_auth_method: str | None = None
+    scopes: list[str] | None = None
+    source: CredentialSource | None = None
+    origins: Annotated[list[str], Field(description="Where it may be sent.")]
+    detached_origins: Annotated[
+        list[str],
+        Field(description="Where requests with the scheme go by now; it is not sent there until it is put again."),
+    ]
+    is_readable: Annotated[bool, Field(description="False where it does not open with this gateway's key.")]
+    created_at: str
+    updated_at: str
+
+
+class CredentialList(BaseModel):
+    """The credentials of a server, by scheme."""
+
+    items: list[Credential]
+    next_cursor: str | None = None
 
 
 class Server(BaseModel):
@@ -124,6 +188,7 @@ class Server(BaseModel):
     base_url: str | None
     server_variables: dict[str, str]
     instructions: str | None
+    certificate_authorities: str | None
     policies: Policies
     openapi: str
     created_at: str
@@ -202,6 +267,15 @@ class ToolList(BaseModel):
     next_cursor: str | None = None
 
 
+class Authorization(BaseModel):
+    """Which alternative of `security` a call would use now."""
+
+    alternative: Annotated[int | None, Field(description="Its index; null where none is needed or none can be used.")]
+    schemes: Annotated[list[str], Field(description="The schemes whose credentials a call would carry.")]
+    missing: Annotated[list[str], Field(description="The schemes that the nearest alternative lacks.")]
+    detail: Annotated[str, Field(description="Why a call would not be sent, and what to do; else empty.")]
+
+
 class Tool(ToolSummary):
     """A tool with its schemas and what its operation accepts as credentials."""
 
@@ -213,6 +287,7 @@ class Tool(ToolSummary):
     security: Annotated[
         list[dict[str, list[str]]], Field(description="Alternatives; each maps scheme names to scopes, all needed.")
     ]
+    authorization: Authorization
 
 
 class RequestPiece(BaseModel):
@@ -224,7 +299,7 @@ class RequestPiece(BaseModel):
 
 
 class Preview(BaseModel):
-    """The HTTP request a call would send, without credentials."""
+    """The HTTP request a call would send, credentials masked; `detail` says why it would not be sent, or is empty."""
 
     method: str
     url: str
@@ -232,6 +307,7 @@ class Preview(BaseModel):
     body: str | None
     body_encoding: Literal["text", "base64"]
     pieces: list[RequestPiece]
+    detail: str = ""
 
 
 class CallResult(BaseModel):

@@ -51,11 +51,14 @@ def _shown(control: ControlPlane, details: ServerDetails) -> Server:
         counts=Counts(**server.counts),
         diagnostics=[Diagnostic(**asdict(each)) for each in details.diagnostics],
         endpoints=_endpoints(control, server),
-        security_schemes=[_scheme(name, scheme) for name, scheme in schemes.items()],
+        security_schemes=[
+            _scheme(name, scheme, has_credential=name in details.supplied) for name, scheme in schemes.items()
+        ],
         enabled=server.enabled,
         base_url=server.base_url,
         server_variables=server.server_variables,
         instructions=server.instructions,
+        certificate_authorities=server.certificate_authorities,
         policies=Policies(**(server.policies or {})),
         openapi=str(server.description.get("openapi", "")),
         created_at=server.created_at.isoformat(),
@@ -63,9 +66,15 @@ def _shown(control: ControlPlane, details: ServerDetails) -> Server:
     )
 
 
-def _scheme(name: str, scheme: dict[str, Any]) -> SecurityScheme:
+def _scheme(name: str, scheme: dict[str, Any], *, has_credential: bool) -> SecurityScheme:
     return SecurityScheme.model_validate(
-        {"name": name, "type": str(scheme.get("type", "")), "scheme": scheme.get("scheme"), "in": scheme.get("in")}
+        {
+            "name": name,
+            "type": str(scheme.get("type", "")),
+            "scheme": scheme.get("scheme"),
+            "in": scheme.get("in"),
+            "has_credential": has_credential,
+        }
     )
 
 

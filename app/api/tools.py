@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from app.api.dependencies import Control, NamespaceName, ServerName, ToolName
+from app.api.dependencies import Control, ControlPlane, NamespaceName, ServerName, ToolName
 from app.api.exact_json import ExactJsonRoute
 from app.api.schemas import (
+    Authorization,
     CallResult,
     Preview,
     RequestPiece,
@@ -20,6 +21,9 @@ from app.api.schemas import (
     ToolSummary,
 )
 from app.registry.records import ToolOverrideChanges
+from app.services.credentials import ToolAuthorization
+from converters.authorization import Refusal
+from converters.refusals import explained
 
 router = APIRouter(
     prefix="/api/v1/namespaces/{namespace}/servers/{server}/tools", tags=["tools"], route_class=ExactJsonRoute
@@ -39,7 +43,8 @@ def _summary(definition: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown(definition: dict[str, Any]) -> Tool:
+async def _details(control: ControlPlane, namespace: str, server: str, definition: dict[str, Any]) -> Tool:
+    chosen = await control.credentials.authorization(namespace, server, definition)
     return Tool(
         **_summary(definition),
         input_schema=definition["input_schema"],
@@ -48,7 +53,17 @@ def _shown(definition: dict[str, Any]) -> Tool:
         tags=definition["tags"],
         pointer=definition["pointer"],
         security=[dict(each["schemes"]) for each in definition["security"]],
+        authorization=_authorization(chosen),
     )
+
+
+def _authorization(chosen: ToolAuthorization) -> Authorization:
+    outcome = chosen.outcome
+    if isinstance(outcome, Refusal):
+        detail, missing = explained(outcome, chosen.schemes, origin=chosen.origin, place=chosen.place)
+        return Authorization(alternative=None, schemes=[], missing=list(missing), detail=detail)
+    schemes = [each.name for each in outcome.schemes]
+    return Authorization(alternative=outcome.index, schemes=schemes, missing=[], detail="")
 
 
 @router.get("", operation_id="list_tools", summary="List tools")
@@ -60,8 +75,8 @@ async def list_tools(control: Control, namespace: NamespaceName, server: ServerN
 
 @router.get("/{tool}", operation_id="get_tool", summary="Read a tool")
 async def get_tool(control: Control, namespace: NamespaceName, server: ServerName, tool: ToolName) -> Tool:
-    """Read one tool with its schemas and security requirements."""
-    return _shown(await control.tools.read(namespace, server, tool))
+    """Read one tool with its schemas, its security requirements, and which of them a call would use now."""
+    return await _details(control, namespace, server, await control.tools.read(namespace, server, tool))
 
 
 @router.patch("/{tool}", operation_id="update_tool", summary="Override a tool")
@@ -70,7 +85,9 @@ async def update_tool(
 ) -> Tool:
     """Override what the description says of a tool; overrides survive re-imports."""
     changes = ToolOverrideChanges(**body.model_dump(exclude_unset=True))
-    return _shown(await control.tools.change(namespace, server, tool, changes=changes))
+    return await _details(
+        control, namespace, server, await control.tools.change(namespace, server, tool, changes=changes)
+    )
 
 
 @router.post("/{tool}/preview", operation_id="preview_tool", summary="Preview a request")
@@ -78,7 +95,7 @@ async def preview_tool(
     control: Control, namespace: NamespaceName, server: ServerName, tool: ToolName, body: ToolArguments
 ) -> Preview:
     """Show the HTTP request a call would send, and what of the description made each piece; nothing is sent."""
-    plan = control.tool_port.preview(namespace, server, tool, body.arguments)
+    plan, refusal = control.tool_port.preview(namespace, server, tool, body.arguments)
     text, encoding = _body_text(plan.body)
     return Preview(
         method=plan.method,
@@ -87,6 +104,7 @@ async def preview_tool(
         body=text,
         body_encoding=encoding,
         pieces=[RequestPiece(part=each.part, name=each.name, pointer=each.pointer) for each in plan.pieces],
+        detail=refusal,
     )
 
 

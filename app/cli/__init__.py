@@ -25,6 +25,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "diff": "Compare the tools of two documents.",
     "call": "Call one tool of a running server.",
     "connect": "Print a client's configuration for a server.",
+    "secrets": "Work on the encryption of stored credentials.",
     "version": "Print the version.",
 }
 

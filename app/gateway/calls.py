@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.errors import CausewayError, UpstreamError
 from app.gateway.answers import AnswerStore
+from app.gateway.authorizing import CredentialMissingError, WithoutCredentials, authorized, masked, told
 from converters import ArgumentsError
 from converters.request_plans import ServerUnknownError, plan
 from converters.results import ToolResult, failed, tool_result
@@ -20,9 +21,11 @@ from converters.results import ToolResult, failed, tool_result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.gateway.ports import OnChunk, Upstream
+    from app.gateway.ports import CredentialSource, OnChunk, Upstream
     from app.gateway.snapshots import ServerSnapshot, ServerTool
+    from converters.authorization import HeldCredentials
     from converters.healing import Repair
+    from converters.masking import Mask
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse
 
@@ -39,13 +42,18 @@ class UnknownToolError(CausewayError):
 class ToolCalls:
     """Performs tool calls against the APIs behind them."""
 
-    def __init__(self, upstream: Upstream, *, deadline: float) -> None:
-        """Send through `upstream`; `deadline` in seconds bounds one call."""
+    def __init__(self, upstream: Upstream, *, deadline: float, credentials: CredentialSource | None = None) -> None:
+        """Send through `upstream` with `credentials`, by default none; `deadline` in seconds bounds one call."""
         self.answers = AnswerStore()
         self._upstream = upstream
+        self._credentials = credentials or WithoutCredentials()
         self._deadline = deadline
         # One thread: more would not be faster, and would take more turns from the event loop.
         self._shaping = ThreadPoolExecutor(1, "large-answers")
+
+    def mask(self, snapshot: ServerSnapshot) -> Mask:
+        """Give what masks the secrets of a server in what its API tells."""
+        return self._credentials.held(snapshot.namespace, snapshot.name).mask
 
     async def call(
         self, snapshot: ServerSnapshot, name: str, arguments: Mapping[str, Any], *, on_chunk: OnChunk | None = None
@@ -55,31 +63,41 @@ class ToolCalls:
         `on_chunk` is told the media type and each piece of the API's answer as it comes.
         """
         tool = find_tool(snapshot, name)
+        held = self._credentials.held(snapshot.namespace, snapshot.name)
         try:
             request, repairs = planned(tool, arguments)
+            authorization = authorized(tool, snapshot, held)
             response = await self._upstream.send(
                 request,
                 deadline=min(self._deadline, snapshot.policies.call_timeout or self._deadline),
                 server=snapshot.key,
                 is_repeatable=tool.is_repeatable,
+                authorization=authorization,
+                authorities=snapshot.certificate_authorities,
                 on_chunk=on_chunk,
             )
         except ArgumentsError as error:
             return failed(_explained(tool, error), {"causeway/code": error.problems[0].code})
         except ServerUnknownError as error:
             return failed(error.message, {"causeway/code": "server_unknown"})
+        except CredentialMissingError as error:
+            return failed(error.message, {"causeway/code": error.code, "causeway/schemes": list(error.schemes)})
         except UpstreamError as error:
-            return failed(error.message, _meta(error))
-        result = await self._shaped(response, tool)
+            return failed(held.mask.text(error.message), _meta(error))
+        result = told(await self._shaped(response, tool, held), response, authorization)
         if result.overflow is not None:
             result = result.with_resource(self.answers.keep(snapshot.key, result.overflow))
         return _with_repairs(result, repairs) if repairs else result
 
-    async def _shaped(self, response: ApiResponse, tool: ServerTool) -> ToolResult:
+    async def _shaped(self, response: ApiResponse, tool: ServerTool, held: HeldCredentials) -> ToolResult:
         if len(response.body) <= _LARGE:
-            return tool_result(response, tool.output_checker, tool.policies.limits)
-        shape = partial(tool_result, response, tool.output_checker, tool.policies.limits)
+            return _result(response, tool, held)
+        shape = partial(_result, response, tool, held)
         return await asyncio.get_running_loop().run_in_executor(self._shaping, shape)
+
+
+def _result(response: ApiResponse, tool: ServerTool, held: HeldCredentials) -> ToolResult:
+    return tool_result(masked(response, held), tool.output_checker, tool.policies.limits)
 
 
 def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway.snapshots import to_bytes
+from converters.masking import NO_MASK
 from converters.streams import LOG_LEVELS, LogMessage, Progress, StreamReader, kind_of, news
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
+    from converters.masking import Mask
 
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -52,11 +54,12 @@ def _event(message: bytes) -> bytes:
 class NewsOfCall:
     """Tells a client what the API's stream tells of the work: progress where it was asked for, and log messages."""
 
-    def __init__(self, stream: EventStream, message: Message, era: Era) -> None:
-        """Tell on `stream` what concerns the request `message`."""
+    def __init__(self, stream: EventStream, message: Message, era: Era, mask: Mask = NO_MASK) -> None:
+        """Tell on `stream` what concerns the request `message`, without the secrets that `mask` knows."""
         meta = (message.params or {}).get("_meta")
         meta = meta if isinstance(meta, dict) else {}
         self._stream = stream
+        self._mask = mask
         self._token = meta.get("progressToken")
         self._levels = _levels(era, meta)
         self._reader: StreamReader | None = None
@@ -87,7 +90,9 @@ class NewsOfCall:
 
     async def _notify(self, method: str, params: dict[str, Any]) -> None:
         given = {name: value for name, value in params.items() if value is not None}
-        await self._stream.push(to_bytes({"jsonrpc": "2.0", "method": method, "params": given}))
+        message = to_bytes({"jsonrpc": "2.0", "method": method, "params": given})
+        # Here and not piece by piece: a piece may end in the middle of a secret.
+        await self._stream.push(self._mask.body(message))
 
 
 def _levels(era: Era, meta: dict[str, Any]) -> tuple[str, ...]:

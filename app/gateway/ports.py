@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from app.gateway.snapshots import ServerSnapshot
+    from converters.authorization import Authorization, HeldCredentials
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse
 
@@ -22,13 +23,31 @@ class ToolCatalog(Protocol):
 OnChunk = Callable[[str, bytes], Awaitable[None]]
 
 
+class CredentialSource(Protocol):
+    """The credentials that owners supplied for the APIs, in memory."""
+
+    def held(self, namespace: str, server: str) -> HeldCredentials:
+        """Give the credentials of a server now; the same value as long as none of them changes."""
+        ...
+
+
 class Upstream(Protocol):
     """The way to the APIs behind the tools: the egress policy, time and size limits stand behind it."""
 
-    async def send(
-        self, plan: RequestPlan, *, deadline: float, server: str, is_repeatable: bool, on_chunk: OnChunk | None = None
+    async def send(  # noqa: PLR0913 - all of a call, each by name
+        self,
+        plan: RequestPlan,
+        *,
+        deadline: float,
+        server: str,
+        is_repeatable: bool,
+        authorization: Authorization,
+        authorities: str,
+        on_chunk: OnChunk | None = None,
     ) -> ApiResponse:
-        """Send one request; `deadline` in seconds bounds all of it.
+        """Send one request with the credentials of `authorization`; `deadline` in seconds bounds all of it.
+
+        `authorities` are the certificates (PEM) that are trusted, "" for those the system trusts.
 
         `on_chunk` is told the media type and each piece of a success's body as it comes, decoded.
 

@@ -125,7 +125,8 @@ class McpEndpoint:
     async def _result(self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange) -> bytes:
         if message.method == "tools/call":
             name, arguments = _call_params(message)
-            on_chunk = NewsOfCall(exchange.stream, message, era).on_chunk if exchange.accepts_stream else None
+            mask = self._calls.mask(snapshot)
+            on_chunk = NewsOfCall(exchange.stream, message, era, mask).on_chunk if exchange.accepts_stream else None
             with _cancelled_by_hang_up(exchange.receive):
                 try:
                     result = await self._calls.call(snapshot, name, arguments, on_chunk=on_chunk)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from app.gateway.policies import Policies
 from converters import ToolDefinition
 from converters.arguments import ArgumentChecker
+from converters.authorization import Authorization, HeldCredentials, Refusal, authorize
 from converters.outputs import OutputChecker
-from converters.request_plans import base_url
+from converters.request_plans import base_url, origin
+from converters.security import read_schemes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +42,7 @@ class ServerTool:
         """Keep the stored definition; it is read at the first call."""
         self._stored = stored
         self._snapshot = snapshot
+        self._authorized: tuple[HeldCredentials, Authorization | Refusal] | None = None
 
     @property
     def policies(self) -> Policies:
@@ -86,6 +89,18 @@ class ServerTool:
         """Where in the description `base` stands, "" where a setting gives it."""
         return "" if self._snapshot.base_url else self.definition.servers[0].pointer
 
+    @cached_property
+    def origin(self) -> str:
+        """The origin of `base`."""
+        return origin(self.base)
+
+    def authorization(self, held: HeldCredentials) -> Authorization | Refusal:
+        """Choose which of a server's credentials the tool's requests carry; solved once per change of them."""
+        if self._authorized is None or self._authorized[0] is not held:
+            schemes = self._snapshot.security_schemes
+            self._authorized = held, authorize(self.definition.security, schemes, held.by_scheme, self.origin)
+        return self._authorized[1]
+
 
 class ServerSnapshot:
     """One MCP server at one revision, with the tools that are enabled, in document order."""
@@ -104,8 +119,17 @@ class ServerSnapshot:
         server_variables: Mapping[str, str] | None = None,
         document_url: str | None = None,
         policies: Policies = DEFAULT_POLICIES,
+        security_schemes: Mapping[str, Any] | None = None,
+        openapi: str = "",
+        credentials_path: str = "",
+        certificate_authorities: str = "",
     ) -> None:
-        """Take the stored definitions of the tools to serve."""
+        """Take the stored definitions of the tools to serve.
+
+        `security_schemes` are the declared Security Scheme Objects, `openapi` is the description's version;
+        `credentials_path` is where an owner puts credentials, which a call says that lacks one;
+        `certificate_authorities` (PEM, "" for the system's) are trusted for the API.
+        """
         self.namespace = namespace
         self.name = name
         self.key = f"{namespace}/{name}"
@@ -117,6 +141,9 @@ class ServerSnapshot:
         self.server_variables = server_variables or {}
         self.document_url = document_url
         self.policies = policies
+        self.credentials_path = credentials_path
+        self.certificate_authorities = certificate_authorities
+        self.security_schemes = read_schemes(security_schemes or {}, openapi)
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
         self._definitions = definitions
         self._lists: dict[str, bytes] = {}

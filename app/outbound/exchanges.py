@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import AddrInfoType, Connection
 
     from app.outbound.policy import EgressPolicy
+    from converters.authorization import Attempt
     from converters.request_plans import RequestPlan
 
     OnChunk = Callable[[str, bytes], Awaitable[None]]
@@ -35,6 +36,7 @@ MAX_HEADERS: Final = 64 * 1024
 _MAX_HEADER_COUNT: Final = 128
 _LARGE: Final = 1024 * 1024
 _SWITCHING_PROTOCOLS: Final = 101
+_UNAUTHORIZED: Final = 401
 
 
 class Exchanges:
@@ -90,8 +92,17 @@ class Exchanges:
             )
         return self._session
 
-    async def exchange(self, url: str, plan: RequestPlan, on_chunk: OnChunk | None = None) -> ApiResponse:
-        """Send the request to `url`, which is the plan's or where it was redirected to, and read the answer.
+    async def exchange(
+        self,
+        plan: RequestPlan,
+        attempt: Attempt,
+        on_chunk: OnChunk | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> ApiResponse:
+        """Send the plan's method and body with the URL and header fields of `attempt`, and read the answer.
+
+        `tls` is another context than the usual; connections are shared only by requests with the same.
 
         `on_chunk` is told the media type and each piece of a success's body as it comes, decoded.
 
@@ -102,10 +113,11 @@ class Exchanges:
         try:
             response = await self._open().request(
                 plan.method,
-                URL(url, encoded=True),
+                URL(attempt.url, encoded=True),
                 data=_payload(plan.body),
-                headers=plan.headers,
+                headers=attempt.headers,
                 allow_redirects=False,
+                ssl=tls or True,
             )
             try:
                 return await self._read(response, on_chunk)
@@ -132,6 +144,7 @@ class Exchanges:
             location=headers.get("Location", ""),
             content_location=headers.get("Content-Location", ""),
             retry_after=headers.get("Retry-After", ""),
+            challenges=tuple(headers.getall("WWW-Authenticate", ())) if response.status == _UNAUTHORIZED else (),
         )
 
     async def _chunks(self, content: aiohttp.StreamReader, encoding: str) -> AsyncGenerator[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -27,6 +28,8 @@ from app.outbound.exchanges import Exchanges
 from app.outbound.redirects import MAX_REDIRECTS, redirected
 from app.outbound.retries import SAFE_METHODS, Retries, RetryRules
 from app.outbound.slots import SlotRules, Slots
+from app.outbound.tls import TlsContexts
+from converters.authorization import NO_AUTHORIZATION, Authorization, Reply
 
 if TYPE_CHECKING:
     import ssl
@@ -87,6 +90,8 @@ class _Call(NamedTuple):
 
     lane: _Lane
     plan: RequestPlan
+    authorization: Authorization
+    authorities: str
     retries: Retries
     on_chunk: OnChunk | None
 
@@ -109,6 +114,7 @@ class HttpUpstream:
         those that the system trusts.
         """
         self._exchanges = Exchanges(policy, max_response=max_response, connect_timeout=connect_timeout, tls=tls)
+        self._contexts = TlsContexts()
         self._rules = rules or UpstreamRules()
         self._lanes: dict[tuple[str, str], _Lane] = {}
 
@@ -123,19 +129,23 @@ class HttpUpstream:
             for (server, origin), lane in self._lanes.items()
         ]
 
-    async def send(
+    async def send(  # noqa: PLR0913 - all of a call, each by name
         self,
         plan: RequestPlan,
         *,
         deadline: float,
         server: str = "",
         is_repeatable: bool = False,
+        authorization: Authorization = NO_AUTHORIZATION,
+        authorities: str = "",
         on_chunk: OnChunk | None = None,
     ) -> ApiResponse:
         """Send one request and read its answer within `deadline` seconds.
 
         `server` names the MCP server that calls; `is_repeatable` says that the request may be sent again although its
-        method may change something. `on_chunk` is told the media type and each piece of a success's body as it comes.
+        method may change something. `authorization` is added last, also to a request that is sent again or redirected,
+        which never leaves the origin; `authorities` are the certificates (PEM) to trust, "" for the usual ones.
+        `on_chunk` is told the media type and each piece of a success's body as it comes.
 
         Raises:
             UpstreamError: when there is no answer, with a sentence fit for the caller.
@@ -149,7 +159,7 @@ class HttpUpstream:
             async with asyncio.timeout(deadline):
                 ends = asyncio.get_running_loop().time() + deadline
                 retries = Retries(self._rules.retries, is_allowed=is_repeatable, ends=ends)
-                response = await self._follow(_Call(lane, plan, retries, on_chunk))
+                response = await self._follow(_Call(lane, plan, authorization, authorities, retries, on_chunk))
         except TimeoutError:
             lane.breaker.failed(is_probe=is_probe)
             raise UpstreamTimeoutError(f"The API did not answer within {deadline:g} seconds.") from None
@@ -207,11 +217,28 @@ class HttpUpstream:
         if not slots.take():
             await slots.wait()
         try:
-            return await self._exchanges.exchange(url, call.plan, call.on_chunk)
+            return await self._authorized(call, url)
         except UpstreamError as error:
             return error
         finally:
             slots.give_back()
+
+    async def _authorized(self, call: _Call, url: str) -> ApiResponse:
+        """Send with credentials added, once more where the API's challenge asks for it (RFC 7616)."""
+        plan = call.plan
+        flow = call.authorization.flow(plan.method, url, plan.headers, client_nonce=_client_nonce)
+        context = self._contexts.find(call.authorities, call.authorization.certificate)
+        attempt = next(flow)
+        while True:
+            response = await self._exchanges.exchange(plan, attempt, call.on_chunk, tls=context)
+            try:
+                attempt = flow.send(Reply(response.status, response.challenges))
+            except StopIteration:
+                return response
+
+
+def _client_nonce() -> str:
+    return secrets.token_hex(16)
 
 
 def _now() -> float:

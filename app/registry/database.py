@@ -11,6 +11,7 @@ from anyio import move_on_after
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import async_sessionmaker
 
+from app.registry.credentials import Credentials
 from app.registry.engines import Engines, normalise, open_engines, open_migration_engine
 from app.registry.errors import RegistryUnavailable
 from app.registry.namespaces import Namespaces
@@ -29,6 +30,7 @@ class Registry:
     namespaces: Namespaces
     servers: Servers
     revisions: Revisions
+    credentials: Credentials
 
 
 class Database:
@@ -61,7 +63,7 @@ class Database:
         async with async_sessionmaker(engine, expire_on_commit=False).begin() as session:
             with outages_raised():
                 await session.connection()
-            yield Registry(Namespaces(session), Servers(session), Revisions(session))
+            yield Registry(Namespaces(session), Servers(session), Revisions(session), Credentials(session))
 
     async def migrate(self) -> None:
         """Bring the tables up to date; starters that do it at the same time take turns.

@@ -74,6 +74,16 @@ class ToolNotFound(RegistryError):
         super().__init__(f"The server {server!r} has no tool {tool!r}.")
 
 
+class CredentialNotFound(RegistryError):
+    """The server has no credential for this security scheme."""
+
+    code: ClassVar[str] = "credential_not_found"
+
+    def __init__(self, server: str, scheme: str) -> None:
+        """Name the server and the scheme."""
+        super().__init__(f"The server {server!r} has no credential for the security scheme {scheme[:200]!r}.")
+
+
 class InvalidCursor(RegistryError):
     """The cursor was not made by the list it was given to."""
 

@@ -58,6 +58,7 @@ class ServerRecord:
     base_url: str | None
     server_variables: dict[str, str]
     instructions: str | None
+    certificate_authorities: str | None
     policies: JsonObject | None
     enabled: bool
     revision: int
@@ -144,6 +145,31 @@ class NewRevision:
 
 
 @dataclass(frozen=True, slots=True)
+class NewCredential:
+    """A sealed credential about to be stored; `content` is ciphertext under the key `key_id`."""
+
+    details: Mapping[str, Any]
+    fingerprint: str
+    key_id: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRecord:
+    """A stored credential of a server's security scheme: what is known of it, and its sealed content."""
+
+    namespace: str
+    server: str
+    scheme: str
+    details: JsonObject
+    fingerprint: str
+    key_id: str
+    content: bytes
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AddedRevision:
     """The server after an import. `is_new` is false when its active revision already had the same digest."""
 
@@ -161,6 +187,7 @@ class ServerChanges:
     instructions: str | Unset | None = UNSET
     policies: Mapping[str, Any] | Unset = UNSET
     enabled: bool | Unset = UNSET
+    certificate_authorities: str | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)

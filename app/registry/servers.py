@@ -27,6 +27,7 @@ _SELECT = select(
     ServerRow.base_url,
     ServerRow.server_variables,
     ServerRow.instructions,
+    ServerRow.certificate_authorities,
     ServerRow.policies,
     ServerRow.enabled,
     ServerRow.active_revision.label("revision"),

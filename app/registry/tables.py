@@ -111,6 +111,7 @@ class ServerRow(Base):
     server_variables: Mapped[dict[str, Any]]
     instructions: Mapped[str | None]
     policies: Mapped[dict[str, Any] | None]
+    certificate_authorities: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(default=True)
     active_revision: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=now)
@@ -176,3 +177,18 @@ class ToolOverrideRow(Base):
     name: Mapped[str | None]
     description: Mapped[str | None]
     annotations: Mapped[dict[str, Any] | None]
+
+
+class CredentialRow(Base):
+    """A sealed credential; `details`, which are no secret, are part of what it is sealed for."""
+
+    __tablename__ = "credentials"
+
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
+    scheme: Mapped[str] = mapped_column(NAME, primary_key=True)
+    details: Mapped[dict[str, Any]]
+    fingerprint: Mapped[str]
+    key_id: Mapped[str]
+    content: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)

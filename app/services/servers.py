@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.errors import CausewayError
+from app.outbound import tls
 from app.registry.records import UNSET, ServerChanges
 from app.services import archives
 from converters.request_plans import ServerUnknownError, check_base_url
@@ -27,10 +28,11 @@ class InvalidServerError(CausewayError):
 
 @dataclass(frozen=True, slots=True)
 class ServerDetails:
-    """A server with the diagnostics of its active revision."""
+    """A server with the diagnostics of its active revision, and the security schemes that have a credential."""
 
     server: ServerRecord
     diagnostics: tuple[DiagnosticRecord, ...]
+    supplied: frozenset[str]
 
 
 class Servers:
@@ -46,7 +48,9 @@ class Servers:
         """Give one server; raises `ServerNotFound`."""
         async with self._database.transaction(read_only=True) as registry:
             server = await registry.servers.get(namespace, name)
-            return ServerDetails(server, await registry.revisions.diagnostics(namespace, name))
+            diagnostics = await registry.revisions.diagnostics(namespace, name)
+            credentials = await registry.credentials.list(namespace, name)
+            return ServerDetails(server, diagnostics, frozenset(each.scheme for each in credentials))
 
     async def list(self, namespace: str, *, cursor: str | None, limit: int) -> Page[ServerRecord]:
         """Give a page of servers; raises `NamespaceNotFound` or `InvalidCursor`."""
@@ -113,8 +117,20 @@ def check_settings(changes: ServerChanges, description: Mapping[str, Any]) -> No
             check_base_url(changes.base_url)
         except ServerUnknownError as error:
             raise InvalidServerError(error.message) from None
+    if isinstance(changes.certificate_authorities, str):
+        try:
+            tls.context(_public(changes.certificate_authorities))
+        except ValueError:
+            raise InvalidServerError("`certificate_authorities` must be certificates as PEM (RFC 7468).") from None
     if changes.server_variables is not UNSET:
         _check_variables(changes.server_variables, description)
+
+
+def _public(pem: str) -> str:
+    """Give what holds no key: these certificates are shown to whoever reads the server."""
+    if "PRIVATE KEY" in pem:
+        raise ValueError("a private key")
+    return pem
 
 
 def _check_variables(given: Any, description: Mapping[str, Any]) -> None:

@@ -32,8 +32,31 @@ class Authority:
     @property
     def trust(self) -> ssl.SSLContext:
         """A client's context that trusts this authority alone."""
-        pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=pem)
+        return ssl.create_default_context(cadata=self.pem)
+
+    @property
+    def pem(self) -> str:
+        """The authority's certificate."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    def client(self, name: str) -> dict[str, str]:
+        """Give a client certificate and its key, as an owner supplies them for mutualTLS."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        certificate = _builder(subject, self._certificate.subject, key, days=30).sign(self._key, hashes.SHA256())
+        return {
+            "certificate": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+            "private_key": key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ).decode(),
+        }
+
+    def server_for_clients(self) -> ssl.SSLContext:
+        """Give a server's context that asks clients for a certificate of this authority."""
+        context = self.server()
+        context.load_verify_locations(cadata=self.pem)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
     def server(self, host: str = "127.0.0.1", *, days: int = 30, is_self_signed: bool = False) -> ssl.SSLContext:
         """Give a server's context with a certificate for `host` that is valid for `days`, negative for the past."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import pickle
 from collections.abc import AsyncIterator
@@ -21,6 +23,7 @@ from app.settings import load
 from tests.app.descriptions import PETS
 
 KEY = "an-admin-key-of-some-length"
+SECRET_KEY = base64.b64encode(hashlib.sha256(b"a secret key for tests").digest()).decode()
 PUBLIC_URL = "http://127.0.0.1:8080"
 SERVERS = "/api/v1/namespaces/default/servers"
 
@@ -76,6 +79,8 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     """Run a gateway whose data lie in `folder`; with `admin_key` it is one in service mode."""
     monkeypatch.setattr(app.main, "Compiler", compiler)
+    if "admin_key" in settings:
+        settings = {"secret_key": SECRET_KEY, **settings}
     application = Application(load(data_dir=folder, **settings), public_url=PUBLIC_URL)
     headers = {"Authorization": f"Bearer {settings['admin_key']}"} if "admin_key" in settings else {}
     transport = httpx2.ASGITransport(application, raise_app_exceptions=False)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from converters.results import ApiResponse, Limits, ToolResult, failed, tool_result
 
 
-def result(body: bytes | str, content_type: str = "application/json", status: int = 200, **more: str) -> ToolResult:
+def result(body: bytes | str, content_type: str = "application/json", status: int = 200, **more: Any) -> ToolResult:
     raw = body.encode() if isinstance(body, str) else body
     return tool_result(ApiResponse(status, content_type, raw, **more))
 

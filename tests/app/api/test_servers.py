@@ -13,7 +13,7 @@ from app.services.compiling import Compiler
 from app.settings import load
 from tests.app.backends import backend, json_reply, redirect, reply
 from tests.app.descriptions import PETS, description, operation, written
-from tests.app.gateways import PUBLIC_URL, SERVERS, Gateway, InProcessCompiler, gateway
+from tests.app.gateways import PUBLIC_URL, SECRET_KEY, SERVERS, Gateway, InProcessCompiler, gateway
 
 CATS = description({"/cats": {"get": operation("list_cats")}}, title="Cats")
 WITH_VARIABLES = {
@@ -176,8 +176,8 @@ async def test_what_a_description_names_as_security_is_shown(served: Gateway) ->
     }
     server = await served.create({**PETS, "components": {"securitySchemes": schemes}, "security": [{"key": []}]})
     assert server["security_schemes"] == [
-        {"name": "key", "type": "apiKey", "scheme": None, "in": "header"},
-        {"name": "token", "type": "http", "scheme": "bearer", "in": None},
+        {"name": "key", "type": "apiKey", "scheme": None, "in": "header", "has_credential": False},
+        {"name": "token", "type": "http", "scheme": "bearer", "in": None, "has_credential": False},
     ]
 
 
@@ -620,7 +620,7 @@ async def test_what_was_imported_is_served_after_a_restart(
 
 
 async def test_a_gateway_starts_and_stops_as_an_asgi_lifespan(tmp_path: Path, clean_environment: None) -> None:
-    application = Application(load(data_dir=tmp_path, admin_key="k" * 20), public_url=PUBLIC_URL)
+    application = Application(load(data_dir=tmp_path, admin_key="k" * 20, secret_key=SECRET_KEY), public_url=PUBLIC_URL)
     events = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent: list[str] = []
 

@@ -149,6 +149,7 @@ async def test_a_preview_shows_the_request_and_what_made_each_piece_and_sends_no
             {"part": "body", "name": "weight", "pointer": f"{place}/weight"},
             {"part": "content_type", "name": "application/json", "pointer": place.removesuffix("/schema/properties")},
         ],
+        "detail": "",
     }
     assert listing.json()["url"] == f"{api.url}/pets?limit=5"
     assert listing.json()["body"] is None

@@ -12,6 +12,7 @@ from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
+from converters.authorization import Authorization
 from converters.request_plans import RequestPlan
 from converters.results import ApiResponse
 from tests.app.asgi import Answer, answer
@@ -32,14 +33,26 @@ class FakeUpstream:
     deadlines: list[float] = field(default_factory=list)
     servers: list[str] = field(default_factory=list)
     repeatable: list[bool] = field(default_factory=list)
+    authorities: list[str] = field(default_factory=list)
+    authorizations: list[Authorization] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     was_cancelled: bool = False
     chunks: tuple[bytes, ...] = ()
 
     async def send(
-        self, plan: RequestPlan, *, deadline: float, server: str, is_repeatable: bool, on_chunk: Any = None
+        self,
+        plan: RequestPlan,
+        *,
+        deadline: float,
+        server: str,
+        is_repeatable: bool,
+        authorization: Authorization,
+        authorities: str,
+        on_chunk: Any = None,
     ) -> ApiResponse:
         self.plans.append(plan)
+        self.authorizations.append(authorization)
+        self.authorities.append(authorities)
         self.deadlines.append(deadline)
         self.servers.append(server)
         self.repeatable.append(is_repeatable)

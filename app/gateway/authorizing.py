@@ -1,0 +1,96 @@
+"""Credentials in a call: chosen before it is sent, masked in what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from app.errors import CausewayError
+from converters.authorization import NO_CREDENTIALS, Authorization
+from converters.refusals import explained
+from converters.request_plans import Piece
+
+if TYPE_CHECKING:
+    from app.gateway.snapshots import ServerSnapshot, ServerTool
+    from converters.authorization import HeldCredentials
+    from converters.request_plans import RequestPlan
+    from converters.results import ApiResponse, ToolResult
+
+_REFUSED: Final = frozenset({401, 403})
+
+
+class CredentialMissingError(CausewayError):
+    """The credentials at hand satisfy no alternative of the operation; `schemes` are those that the nearest lacks."""
+
+    code = "credential_missing"
+
+    def __init__(self, message: str, schemes: tuple[str, ...]) -> None:
+        """Keep the sentence and the names."""
+        super().__init__(message)
+        self.schemes = schemes
+
+
+class WithoutCredentials:
+    """The `CredentialSource` of a gateway that has none: what needs a credential is refused."""
+
+    def held(self, namespace: str, server: str) -> HeldCredentials:  # noqa: ARG002 - the port's signature
+        """Give no credentials."""
+        return NO_CREDENTIALS
+
+
+def authorized(tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials) -> Authorization:
+    """Choose what the request of a call carries.
+
+    Raises:
+        CredentialMissingError: with what is missing, and how to supply it.
+
+    """
+    outcome = tool.authorization(held)
+    if isinstance(outcome, Authorization):
+        return outcome
+    text, missing = explained(
+        outcome,
+        snapshot.security_schemes,
+        origin=tool.origin,
+        place=snapshot.credentials_path,
+    )
+    raise CredentialMissingError(f"The call of {tool.definition.name} was not sent. {text}", missing)
+
+
+def previewed(plan: RequestPlan, tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials) -> RequestPlan:
+    """Give the plan with masks where credentials would stand, and the security schemes among its pieces.
+
+    Raises:
+        CredentialMissingError: as `authorized` does.
+
+    """
+    authorization = authorized(tool, snapshot, held)
+    shown = authorization.applied(plan.url, plan.headers, is_masked=True)
+    pieces = (*plan.pieces, *(Piece(*part) for part in authorization.parts()))
+    return replace(plan, url=shown.url, headers=shown.headers, pieces=pieces)
+
+
+def masked(response: ApiResponse, held: HeldCredentials) -> ApiResponse:
+    """Give a response without any secret of the server that the API gave back (acceptance K03)."""
+    mask = held.mask
+    fields = ("reason", "content_type", "content_location")
+    changed: dict[str, Any] = {name: mask.text(getattr(response, name)) for name in fields}
+    changed["body"] = mask.body(response.body)
+    changed = {name: value for name, value in changed.items() if value is not getattr(response, name)}
+    return replace(response, **changed) if changed else response
+
+
+def told(result: ToolResult, response: ApiResponse, authorization: Authorization) -> ToolResult:
+    """Say in the result of a 401 or 403 which credentials the request carried."""
+    if response.status not in _REFUSED:
+        return result
+    if authorization.schemes:
+        used = " and ".join(f"{each.name!r} ({each.summary})" for each in authorization.schemes)
+        text = f"The request carried the credential of the security scheme {used}; the API did not accept it."
+    else:
+        text = (
+            "The request carried no credential, because the description asks for none: if the API needs one, declare "
+            "`security` for the operation, in the description or by an overlay."
+        )
+    block: dict[str, Any] = {"type": "text", "text": text}
+    return replace(result, content=(*result.content, block))

@@ -1,0 +1,319 @@
+"""Credentials: supplied once by an owner, held in memory for the calls, shown to nobody.
+
+A credential is bound to the origins that requests with it go to when it is supplied: when a later import or base URL
+sends an operation elsewhere, it does not go along until it is supplied again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from app.errors import CausewayError
+from app.outbound import tls
+from app.security.operator_secrets import SecretSourceError
+from app.security.sealing import UnreadableSecretError
+from app.services import stored_credentials
+from converters.authorization import NO_CREDENTIALS, Authorization, HeldCredential, HeldCredentials, authorize
+from converters.credentials import ClientCertificate, CredentialError, read_credential
+from converters.request_plans import ServerUnknownError, base_url, origin
+from converters.security import read_schemes
+from converters.tool_definitions import security_from_json, server_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from app.registry import Database, Registry
+    from app.registry.records import CredentialRecord, ServerRecord
+    from app.security.operator_secrets import OperatorSecrets
+    from app.security.sealing import SecretKeys
+    from app.services.events import ServerEvents
+    from converters.authorization import Refusal
+    from converters.credentials import Credential
+    from converters.security import SecurityScheme
+
+
+class SchemeNotDeclaredError(CausewayError):
+    """The active revision's description declares no such security scheme."""
+
+    code = "security_scheme_not_found"
+
+    def __init__(self, scheme: str, declared: Iterable[str]) -> None:
+        """Name the scheme that was asked for and those that there are."""
+        names = ", ".join(sorted(declared)[:20]) or "none"
+        super().__init__(
+            f"The description does not declare the security scheme {scheme[:200]!r}; it declares: {names}."
+        )
+
+
+class CredentialUnboundError(CausewayError):
+    """It is not known where requests with the credential go."""
+
+    code = "credential_unbound"
+
+    def __init__(self) -> None:
+        """Say what to do first."""
+        super().__init__("It is not known where the API is, so no credential can be bound to it: set `base_url` first.")
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialInfo:
+    """What may be known of a stored credential.
+
+    `details` are those of `stored_credentials.details_of`; `detached` lists origins that requests with the scheme go to
+    and the credential does not; `is_readable` says whether it can be used at all.
+    """
+
+    record: CredentialRecord
+    scheme: SecurityScheme | None
+    detached: tuple[str, ...]
+    is_readable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAuthorization:
+    """What a call of a tool would carry now, and what is needed to explain it.
+
+    That is the schemes, the origin the call would go to, and the path under which credentials are put.
+    """
+
+    outcome: Authorization | Refusal
+    schemes: Mapping[str, SecurityScheme]
+    origin: str
+    place: str
+
+
+class Credentials:
+    """The use cases around credentials, and the source of credentials for the calls."""
+
+    def __init__(self, database: Database, keys: SecretKeys, sources: OperatorSecrets, events: ServerEvents) -> None:
+        """Keep credentials in `database` under `keys`, or in `sources`; tell `events` what changed."""
+        self._database = database
+        self._keys = keys
+        self._sources = sources
+        self._events = events
+        self._held: dict[tuple[str, str], HeldCredentials] = {}
+
+    # --- for the calls
+
+    def held(self, namespace: str, server: str) -> HeldCredentials:
+        """Give the credentials of a server that is live."""
+        return self._held.get((namespace, server), NO_CREDENTIALS)
+
+    async def hold(self, namespace: str, server: str) -> None:
+        """Load a server's credentials into memory; raises `ServerNotFound`."""
+        self._held[namespace, server] = await self._load(namespace, server)
+
+    def drop(self, namespace: str, server: str) -> None:
+        """Forget the credentials of a server."""
+        self._held.pop((namespace, server), None)
+
+    async def _load(self, namespace: str, server: str) -> HeldCredentials:
+        async with self._database.transaction(read_only=True) as registry:
+            records = await registry.credentials.list(namespace, server)
+            schemes = _schemes(await registry.servers.get(namespace, server)) if records else {}
+        return HeldCredentials(
+            {
+                each.scheme: HeldCredential(self._read(each, schemes), frozenset(each.details["origins"]))
+                for each in records
+            }
+        )
+
+    def _read(self, record: CredentialRecord, schemes: Mapping[str, SecurityScheme]) -> Credential | None:
+        """Open a stored credential, or fetch it where it is kept; None where that cannot be done."""
+        try:
+            secret = stored_credentials.opened(self._keys, record)
+            if not record.details["source"]:
+                return stored_credentials.joined(record.details, secret)
+            fetched = stored_credentials.joined(record.details, self._sources.read(record.details["source"]))
+            scheme = schemes.get(record.scheme)
+            return None if scheme is None else read_credential(scheme, _members(fetched))
+        except (UnreadableSecretError, SecretSourceError, CredentialError):
+            return None
+
+    # --- for owners
+
+    async def list(self, namespace: str, server: str) -> tuple[CredentialInfo, ...]:
+        """Describe a server's credentials; raises `ServerNotFound`."""
+        async with self._database.transaction(read_only=True) as registry:
+            records = await registry.credentials.list(namespace, server)
+            targets = await _targets(registry, namespace, server) if records else None
+        return tuple(self._described(each, targets) for each in records if targets is not None)
+
+    async def put(self, namespace: str, server: str, scheme: str, *, given: Mapping[str, Any]) -> CredentialInfo:
+        """Store a credential for a scheme and bind it to where requests with it go now.
+
+        `given` is what the contract's `PUT .../credentials/{scheme}` takes, or with `source` and `name` or `path` in
+        the place of the secret.
+
+        Raises:
+            ServerNotFound, SchemeNotDeclaredError, CredentialUnboundError, SecretSourceError: as they say.
+            CredentialError: when what was given does not fit the scheme.
+
+        """
+        async with self._database.transaction(read_only=True) as registry:
+            targets = await _targets(registry, namespace, server)
+        found = targets.schemes.get(scheme)
+        if found is None:
+            raise SchemeNotDeclaredError(scheme, targets.schemes)
+        origins = targets.origins(scheme)
+        source = {name: given[name] for name in ("source", "name", "path") if given.get(name) is not None}
+        members = {name: value for name, value in given.items() if name not in {"source", "name", "path"}}
+        if source:
+            members[_secret_member(found, members)] = self._sources.read(source)
+        credential = read_credential(found, members)
+        if isinstance(credential, ClientCertificate):
+            _check_certificate(credential)
+        if not origins:
+            raise CredentialUnboundError
+        details = stored_credentials.details_of(credential, origins=origins, source=source or None)
+        new = stored_credentials.sealed(
+            self._keys, (namespace, server, scheme), details, stored_credentials.secret_of(credential)
+        )
+        async with self._database.transaction() as registry:
+            record = await registry.credentials.put(namespace, server, scheme=scheme, new=new)
+        await self._events.changed(namespace, server)
+        return self._described(record, targets)
+
+    async def delete(self, namespace: str, server: str, scheme: str) -> None:
+        """Remove a credential; raises `ServerNotFound` or `CredentialNotFound`."""
+        async with self._database.transaction() as registry:
+            await registry.credentials.delete(namespace, server, scheme=scheme)
+        await self._events.changed(namespace, server)
+
+    async def authorization(self, namespace: str, server: str, definition: Mapping[str, Any]) -> ToolAuthorization:
+        """Tell what a call of a tool would carry now; `definition` is the tool's as stored."""
+        held = self._held.get((namespace, server)) or await self._load(namespace, server)
+        async with self._database.transaction(read_only=True) as registry:
+            record = await registry.servers.get(namespace, server)
+            document_url = (await registry.revisions.get(namespace, server)).document_url
+        target = _origin(definition, record, document_url) or ""
+        schemes = _schemes(record)
+        outcome = authorize(security_from_json(definition["security"]), schemes, held.by_scheme, target)
+        return ToolAuthorization(outcome, schemes, target, credentials_path(namespace, server))
+
+    def _described(self, record: CredentialRecord, targets: _Targets) -> CredentialInfo:
+        return CredentialInfo(
+            record=record,
+            scheme=targets.schemes.get(record.scheme),
+            detached=tuple(sorted(targets.origins(record.scheme) - set(record.details["origins"]))),
+            is_readable=self._read(record, targets.schemes) is not None,
+        )
+
+    # --- keys
+
+    async def has_all_keys(self) -> bool:
+        """Tell whether there is a key for everything that is stored."""
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.credentials.key_ids() <= self._keys.ids
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How many credentials were sealed anew, and how many could not be read."""
+
+    resealed: int
+    unreadable: int
+
+
+async def rotate(database: Database, keys: SecretKeys) -> Rotation:
+    """Seal everything under the current key, one credential per transaction, so that nobody waits.
+
+    What is changed meanwhile stays as it was changed; what cannot be read is left.
+    """
+    resealed = unreadable = 0
+    async with database.transaction(read_only=True) as registry:
+        records = await registry.credentials.sealed_otherwise(keys.current_id)
+    for record in records:
+        try:
+            new = stored_credentials.resealed(keys, record)
+        except UnreadableSecretError:
+            unreadable += 1
+            continue
+        async with database.transaction() as registry:
+            resealed += await registry.credentials.reseal(record, new)
+    return Rotation(resealed, unreadable)
+
+
+def _check_certificate(credential: ClientCertificate) -> None:
+    try:
+        tls.context("", credential)
+    except ValueError:
+        sentence = "The certificate and the private key cannot be used together."
+        raise CredentialError(sentence, pointer="/certificate") from None
+
+
+def credentials_path(namespace: str, server: str) -> str:
+    """Give the path of the control plane under which a server's credentials are put, by scheme."""
+    return f"/api/v1/namespaces/{namespace}/servers/{server}/credentials/"
+
+
+def _schemes(server: ServerRecord) -> dict[str, SecurityScheme]:
+    description = server.description
+    return read_schemes(description.get("security_schemes", {}), str(description.get("openapi", "")))
+
+
+def _secret_member(scheme: SecurityScheme, members: Mapping[str, Any]) -> str:
+    if scheme.type == "mutualTLS":
+        return "private_key"
+    if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
+        return "password"
+    return "client_secret" if members.get("client_id") is not None else "value"
+
+
+_SECRET_MEMBERS: Final = {
+    "value": "value",
+    "password": "password",
+    "client": "client_secret",
+    "certificate": "private_key",
+}
+
+
+def _members(credential: Credential) -> dict[str, Any]:
+    """Give a credential as an owner would supply it."""
+    details = stored_credentials.details_of(credential, origins=(), source=None)
+    secret = _SECRET_MEMBERS[details["kind"]]
+    supplied = {name: value for name, value in details.items() if name not in {"origins", "source", "kind"}}
+    return {**supplied, secret: stored_credentials.secret_of(credential) or None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """A server's operations, as far as it matters where requests with a scheme go."""
+
+    server: ServerRecord
+    document_url: str | None
+    definitions: tuple[Mapping[str, Any], ...]
+    schemes: Mapping[str, SecurityScheme]
+
+    def origins(self, scheme: str) -> frozenset[str]:
+        """List where requests with a scheme go: those of the operations that name it, else those of all."""
+        naming = [each for each in self.definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]
+        distinct = _with_distinct_servers(naming or self.definitions)
+        found = (_origin(each, self.server, self.document_url) for each in distinct)
+        return frozenset(each for each in found if each is not None)
+
+
+async def _targets(registry: Registry, namespace: str, server: str) -> _Targets:
+    record = await registry.servers.get(namespace, server)
+    document_url = (await registry.revisions.get(namespace, server)).document_url
+    definitions = tuple(each.definition for each in await registry.revisions.tools(namespace, server))
+    return _Targets(record, document_url, definitions, _schemes(record))
+
+
+def _with_distinct_servers(definitions: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    return {json.dumps(each["servers"]): each for each in definitions}.values()
+
+
+def _origin(definition: Mapping[str, Any], server: ServerRecord, document_url: str | None) -> str | None:
+    try:
+        base = base_url(
+            tuple(server_from_json(each) for each in definition["servers"]),
+            override=server.base_url,
+            variables=server.server_variables,
+            document_url=document_url,
+        )
+    except ServerUnknownError:
+        return None
+    return origin(base)

@@ -1,0 +1,266 @@
+"""Credentials: what an owner supplies for a security scheme, as values that do not show themselves.
+
+`read_credential` checks what is supplied against the scheme it is for. Nothing here is sent: `converters.authorization`
+says which credentials a request carries, and where.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from converters.errors import ConverterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from converters.security import SecurityScheme
+
+MASK: Final = "***"
+"""What stands where a secret would."""
+
+_BREAKING: Final = re.compile("[\x00-\x1f\x7f]")
+_PRINTABLE: Final = re.compile("[\x21-\x7e]+")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_MAX_LENGTH: Final = 16 * 1024
+_MAX_PEM: Final = 64 * 1024
+_CERTIFICATE: Final = re.compile(
+    r"\s*(?:-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+", re.ASCII
+)
+_PRIVATE_KEY: Final = re.compile(
+    r"\s*-----BEGIN (?P<kind>(?:RSA |EC )?PRIVATE KEY)-----\s[A-Za-z0-9+/=\s]+-----END (?P=kind)-----\s*", re.ASCII
+)
+_CLIENT_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "private_key_jwt", "none"})
+
+
+class CredentialError(ConverterError):
+    """What was supplied does not fit the scheme; `pointer` leads to the member, and nothing given is repeated."""
+
+    def __init__(self, message: str, *, pointer: str = "") -> None:
+        """Keep the sentence and the place."""
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class Secret:
+    """A text that is shown by `reveal` alone: not by repr, str, format, JSON or pickle."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        """Keep the text."""
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the text; whoever calls this answers for where it goes."""
+        return self._text
+
+    def __repr__(self) -> str:
+        """Show the mask."""
+        return f"Secret({MASK})"
+
+    def __str__(self) -> str:
+        """Show the mask."""
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the texts."""
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        """Hash as equal secrets do."""
+        return hash((Secret, self._text))
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied to another process."""
+        raise TypeError("a secret is not serialised")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One value: an API key, a bearer token, or what follows the name of another HTTP scheme.
+
+    `scopes` are those that the token was granted, or None where nobody said.
+    """
+
+    value: Secret
+    scopes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserPassword:
+    """A user and a password, for http basic (RFC 7617) and digest (RFC 7616)."""
+
+    username: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCredentials:
+    """An OAuth 2.0 client (RFC 6749 section 2.3), with the names of RFC 7591; a token is asked for with it.
+
+    `scopes` are those that may be asked for, or None for those that an operation needs.
+    """
+
+    client_id: str
+    client_secret: Secret | None
+    token_endpoint_auth_method: str
+    scopes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """A client certificate, with those that vouch for it, and its key, both as PEM (RFC 7468), for mutualTLS."""
+
+    certificate: str
+    private_key: Secret
+
+
+Credential = Token | UserPassword | ClientCredentials | ClientCertificate
+
+
+def expected(scheme: SecurityScheme) -> str:
+    """Say what body supplies a credential for a scheme, as JSON with placeholders; "" where none can."""
+    if scheme.fault:
+        return ""
+    if scheme.type == "mutualTLS":
+        return '{"certificate": "PEM", "private_key": "PEM"}'
+    if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
+        return '{"username": "...", "password": "..."}'
+    if scheme.type in {"oauth2", "openIdConnect"}:
+        return '{"value": "ACCESS_TOKEN"}'
+    return '{"value": "..."}'
+
+
+def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credential:
+    """Read what was supplied for a scheme (contract, `PUT .../credentials/{scheme}`).
+
+    `{"value"}` with `scopes` or without for apiKey, bearer, other HTTP schemes and a token of oauth2 or openIdConnect;
+    `{"username", "password"}` for basic and digest; `{"client_id", "client_secret", "token_endpoint_auth_method",
+    "scopes"}` for oauth2 and openIdConnect; `{"certificate", "private_key"}` for mutualTLS. Members that are None count
+    as absent.
+
+    Raises:
+        CredentialError: when it cannot be used; the sentence says what to send instead.
+
+    """
+    members = {name: value for name, value in given.items() if value is not None}
+    wanted = expected(scheme)
+    if not wanted:
+        raise CredentialError(f"The security scheme {scheme.name!r} cannot be used: {scheme.fault}.")
+    if scheme.type == "mutualTLS":
+        _check_members(scheme, members, required={"certificate", "private_key"}, wanted=wanted)
+        return _certificate(members)
+    if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
+        _check_members(scheme, members, required={"username", "password"}, wanted=wanted)
+        return _user_password(members)
+    if "client_id" in members and scheme.type in {"oauth2", "openIdConnect"}:
+        optional = {"client_secret", "token_endpoint_auth_method", "scopes"}
+        _check_members(scheme, members, required={"client_id"}, optional=optional, wanted=wanted)
+        return _client(members)
+    _check_members(scheme, members, required={"value"}, optional={"scopes"}, wanted=wanted)
+    return Token(_value(scheme, members["value"]), _scopes(members.get("scopes")))
+
+
+def _check_members(
+    scheme: SecurityScheme,
+    members: Mapping[str, Any],
+    *,
+    required: set[str],
+    optional: set[str] | frozenset[str] = frozenset(),
+    wanted: str,
+) -> None:
+    missing = sorted(required - members.keys())
+    further = sorted(members.keys() - required - optional)
+    if missing or further:
+        what = f"{missing[0]!r} is missing" if missing else f"{further[0]!r} does not belong to it"
+        raise CredentialError(
+            f"A credential for the security scheme {scheme.name!r} ({scheme.summary}) is {wanted}: {what}.",
+            pointer=f"/{(missing or further)[0]}",
+        )
+
+
+def _user_password(members: Mapping[str, Any]) -> UserPassword:
+    username = _text(members["username"], "username")
+    if ":" in username:
+        raise CredentialError("A user name cannot hold a colon (RFC 7617 section 2).", pointer="/username")
+    return UserPassword(username, Secret(_text(members["password"], "password")))
+
+
+def _client(members: Mapping[str, Any]) -> ClientCredentials:
+    secret = members.get("client_secret")
+    method = members.get("token_endpoint_auth_method", "client_secret_basic" if secret is not None else "none")
+    if method not in _CLIENT_METHODS:
+        raise CredentialError(
+            f"`token_endpoint_auth_method` is one of {', '.join(sorted(_CLIENT_METHODS))}.",
+            pointer="/token_endpoint_auth_method",
+        )
+    if secret is None and method != "none":
+        raise CredentialError(f"{method} needs a `client_secret`.", pointer="/client_secret")
+    return ClientCredentials(
+        client_id=_text(members["client_id"], "client_id"),
+        client_secret=None if secret is None else Secret(_text(secret, "client_secret")),
+        token_endpoint_auth_method=method,
+        scopes=_scopes(members.get("scopes")),
+    )
+
+
+def _certificate(members: Mapping[str, Any]) -> ClientCertificate:
+    """Check the form; whether certificate and key belong together is for TLS to say."""
+    for name, form in (("certificate", _CERTIFICATE), ("private_key", _PRIVATE_KEY)):
+        given = members[name]
+        if not isinstance(given, str) or len(given) > _MAX_PEM or not form.fullmatch(given):
+            sentence = f"`{name}` must be PEM (RFC 7468), and a key must not be encrypted."
+            raise CredentialError(sentence, pointer=f"/{name}")
+    return ClientCertificate(members["certificate"].strip() + "\n", Secret(members["private_key"].strip() + "\n"))
+
+
+def _value(scheme: SecurityScheme, given: Any) -> Secret:
+    value = _text(given, "value")
+    if scheme.type == "apiKey":
+        _check_place(scheme, value)
+        return Secret(value)
+    name = scheme.http_scheme or "Bearer"
+    if value.lower().startswith(f"{name.lower()} "):
+        raise CredentialError(
+            f"`value` is the token alone: {name!r} is put in front of it by the gateway.", pointer="/value"
+        )
+    if name.lower() == "bearer" and not _PRINTABLE.fullmatch(value):
+        raise CredentialError("A bearer token has no spaces and ASCII characters only (RFC 6750).", pointer="/value")
+    return Secret(value)
+
+
+def _check_place(scheme: SecurityScheme, value: str) -> None:
+    """Refuse what would end the place it is written to: spaces around a field value, `;` in a cookie."""
+    if scheme.location != "query" and value != value.strip():
+        raise CredentialError("`value` begins or ends with a space.", pointer="/value")
+    if scheme.location == "cookie" and ";" in value:
+        raise CredentialError("A cookie's value cannot hold a semicolon (RFC 6265 section 4.1.1).", pointer="/value")
+
+
+def _scopes(given: Any) -> frozenset[str] | None:
+    if given is None:
+        return None
+    texts = given.split() if isinstance(given, str) else given
+    if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        raise CredentialError("`scopes` is a list of texts.", pointer="/scopes")
+    return frozenset(texts)
+
+
+def _text(given: Any, name: str) -> str:
+    """Check a secret or the name that goes with it, without repeating any of it."""
+    problem = ""
+    if not isinstance(given, str) or not given:
+        problem = "must be a text that is not empty"
+    elif _BREAKING.search(given) or _SURROGATE.search(given):
+        problem = "holds a line break or another control character"
+    elif len(given) > _MAX_LENGTH:
+        problem = f"is longer than {_MAX_LENGTH:,} characters"
+    elif given == MASK:
+        problem = (
+            "is the mask that stands for a secret, not the secret; leave the credential as it is, or send a new one"
+        )
+    if problem:
+        raise CredentialError(f"`{name}` {problem}.", pointer=f"/{name}")
+    return str(given)
