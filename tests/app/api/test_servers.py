@@ -60,6 +60,7 @@ async def test_a_description_becomes_a_server_that_is_live_at_once(served: Gatew
         "base_url": None,
         "server_variables": {},
         "instructions": None,
+        "certificate_authorities": None,
         "policies": {"response_budget": None, "heal_numbers": None, "call_timeout": None},
         "openapi": "3.1.0",
     }
