@@ -16,7 +16,7 @@ import pytest
 from converters.diagnostics import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
-START_SECONDS = 60
+START_SECONDS = 300
 
 
 def blocks(section: str) -> list[str]:

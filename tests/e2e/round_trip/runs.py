@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from hypothesis.errors import Unsatisfiable
 
@@ -82,9 +83,19 @@ def serve(name: str, raw: bytes, gateway: Gateway, api: ValidatingApi) -> Served
     """Upload a description to the gateway, with the validating API behind it."""
     answer = gateway.upload(raw, file_name="description", name=name, base_url=api.url)
     assert answer.status_code == 201, answer.text
+    for scheme in answer.json()["security_schemes"]:
+        supply(f"{gateway.api}/{name}/credentials/{quote(scheme['name'], safe='')}", scheme, gateway)
     compilation = compile_description(raw, server_name=name)
     description = request_side(documents.parse(raw).root)
     return Served(name, compilation.openapi, spread(compilation.tools), listed(name, gateway), description)
+
+
+def supply(url: str, scheme: dict[str, Any], gateway: Gateway) -> None:
+    """Supply some credential for a scheme; the validating API does not look at it."""
+    is_password = scheme["type"] == "http" and str(scheme["scheme"]).lower() in {"basic", "digest"}
+    body = {"username": "someone", "password": "a password"} if is_password else {"value": "a-token-for-the-api"}
+    answer = gateway.http.put(url, json=body)
+    assert answer.status_code in {200, 201, 204}, answer.text
 
 
 def spread(tools: Sequence[T]) -> Sequence[T]:
