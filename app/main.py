@@ -152,7 +152,7 @@ class Application:
                     server_variables=server.server_variables,
                     document_url=loaded.document_url,
                     certificate_authorities=server.certificate_authorities or "",
-                    policies=Policies.from_json(server.policies or {}),
+                    policies=Policies.from_json(server.policies or {}, require_credentials=not self._settings.is_local),
                     security_schemes=server.description.get("security_schemes"),
                     openapi=str(server.description.get("openapi", "")),
                     credentials_path=credentials_path(namespace, name),

@@ -40,6 +40,13 @@ class Policies(_Body):
     call_timeout: Annotated[
         float | None, Field(gt=0, le=300, description="Seconds that a call may take; at most the gateway's own limit.")
     ] = None
+    require_credentials: Annotated[
+        bool | None,
+        Field(
+            description="Send nothing where a credential is missing. Unless this is true, local mode sends calls of a "
+            "server for which none was supplied at all without."
+        ),
+    ] = None
 
 
 class ServerPatch(_Body):

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError
-from converters.authorization import NO_CREDENTIALS, Authorization
+from converters.authorization import NO_AUTHORIZATION, NO_CREDENTIALS, Authorization
 from converters.refusals import explained
 from converters.request_plans import Piece
 
 if TYPE_CHECKING:
     from app.gateway.snapshots import ServerSnapshot, ServerTool
-    from converters.authorization import HeldCredentials
+    from converters.authorization import HeldCredentials, Refusal
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse, ToolResult
 
@@ -48,13 +48,14 @@ def authorized(tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials
     outcome = tool.authorization(held)
     if isinstance(outcome, Authorization):
         return outcome
-    text, missing = explained(
-        outcome,
-        snapshot.security_schemes,
-        origin=tool.origin,
-        place=snapshot.credentials_path,
-    )
+    if not (snapshot.policies.require_credentials or held.by_scheme):
+        return NO_AUTHORIZATION
+    text, missing = _lacking(outcome, tool, snapshot)
     raise CredentialMissingError(f"The call of {tool.definition.name} was not sent. {text}", missing)
+
+
+def _lacking(refusal: Refusal, tool: ServerTool, snapshot: ServerSnapshot) -> tuple[str, tuple[str, ...]]:
+    return explained(refusal, snapshot.security_schemes, origin=tool.origin, place=snapshot.credentials_path)
 
 
 def previewed(plan: RequestPlan, tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials) -> RequestPlan:
@@ -80,11 +81,16 @@ def masked(response: ApiResponse, held: HeldCredentials) -> ApiResponse:
     return replace(response, **changed) if changed else response
 
 
-def told(result: ToolResult, response: ApiResponse, authorization: Authorization) -> ToolResult:
-    """Say in the result of a 401 or 403 which credentials the request carried."""
-    if response.status not in _REFUSED:
+def told(
+    result: ToolResult, tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials, *, status: int
+) -> ToolResult:
+    """Say in the result of a 401 or 403 which credentials the request carried, or why none."""
+    if status not in _REFUSED:
         return result
-    if authorization.schemes:
+    authorization = tool.authorization(held)
+    if not isinstance(authorization, Authorization):
+        text = f"The request carried no credential. {_lacking(authorization, tool, snapshot)[0]}"
+    elif authorization.schemes:
         used = " and ".join(f"{each.name!r} ({each.summary})" for each in authorization.schemes)
         text = f"The request carried the credential of the security scheme {used}; the API did not accept it."
     else:

@@ -84,7 +84,7 @@ class ToolCalls:
             return failed(error.message, {"causeway/code": error.code, "causeway/schemes": list(error.schemes)})
         except UpstreamError as error:
             return failed(held.mask.text(error.message), _meta(error))
-        result = told(await self._shaped(response, tool, held), response, authorization)
+        result = told(await self._shaped(response, tool, held), tool, snapshot, held, status=response.status)
         if result.overflow is not None:
             result = result.with_resource(self.answers.keep(snapshot.key, result.overflow))
         return _with_repairs(result, repairs) if repairs else result

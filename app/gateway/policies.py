@@ -13,18 +13,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """`limits` of results, whether texts are read as the numbers they spell, and the seconds of a call."""
+    """`limits` of results, whether texts are read as the numbers they spell, and the seconds of a call.
+
+    Without `require_credentials`, calls of a server for which no credential was supplied at all are sent as they are.
+    """
 
     limits: Limits = DEFAULT_LIMITS
     heal_numbers: bool = False
     call_timeout: float | None = None
+    require_credentials: bool = True
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Policies:
-        """Read what the control plane stored."""
+    def from_json(cls, stored: Mapping[str, Any], *, require_credentials: bool) -> Policies:
+        """Read what the control plane stored; `require_credentials` holds where nothing is stored."""
         budget = stored.get("response_budget")
         return cls(
             limits=DEFAULT_LIMITS if budget is None else Limits(text=budget),
             heal_numbers=stored.get("heal_numbers") is True,
             call_timeout=stored.get("call_timeout"),
+            require_credentials=stored.get("require_credentials", require_credentials),
         )

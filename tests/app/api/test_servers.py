@@ -61,7 +61,7 @@ async def test_a_description_becomes_a_server_that_is_live_at_once(served: Gatew
         "server_variables": {},
         "instructions": None,
         "certificate_authorities": None,
-        "policies": {"response_budget": None, "heal_numbers": None, "call_timeout": None},
+        "policies": {"response_budget": None, "heal_numbers": None, "call_timeout": None, "require_credentials": None},
         "openapi": "3.1.0",
     }
     assert await served.listed() == ["list_pets", "add_pet", "get_pet", "delete_pet"]
@@ -640,9 +640,19 @@ async def test_policies_are_set_replaced_and_cleared(local: Gateway) -> None:
     url = f"{SERVERS}/pets"
 
     changed = await local.http.patch(url, json={"policies": {"response_budget": 5_000, "heal_numbers": True}})
-    assert changed.json()["policies"] == {"response_budget": 5_000, "heal_numbers": True, "call_timeout": None}
+    assert changed.json()["policies"] == {
+        "response_budget": 5_000,
+        "heal_numbers": True,
+        "call_timeout": None,
+        "require_credentials": None,
+    }
     changed = await local.http.patch(url, json={"policies": {"call_timeout": 2.5}})
-    assert changed.json()["policies"] == {"response_budget": None, "heal_numbers": None, "call_timeout": 2.5}
+    assert changed.json()["policies"] == {
+        "response_budget": None,
+        "heal_numbers": None,
+        "call_timeout": 2.5,
+        "require_credentials": None,
+    }
     cleared = await local.http.patch(url, json={"policies": None})
     assert set(cleared.json()["policies"].values()) == {None}
 

@@ -292,8 +292,24 @@ async def test_credentials_survive_a_restart_in_local_mode(
         async with gateway(tmp_path, monkeypatch) as running:
             assert (await call(running))["isError"] is False
             await running.http.delete(f"{CREDENTIALS}/header")
-            assert (await call(running))["isError"] is True
             await running.http.delete(f"{SERVERS}/pets")
             assert isinstance(running.application.credentials, Credentials)
             assert running.application.credentials.held("default", "pets").by_scheme == {}
+        assert len(api.requests) == 1
+
+
+async def test_local_mode_sends_what_it_can_until_a_credential_is_supplied_or_required(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None
+) -> None:
+    refusing = reply("401 Unauthorized", b'{"detail":"Who are you?"}', "Content-Type: application/json")
+    async with backend(refusing) as api, gateway(tmp_path, monkeypatch) as running:
+        await running.create(secured([{"header": []}]), base_url=api.url)
+        tried = await call(running)
+        assert len(api.requests) == 1
+        assert "carried no credential" in tried["content"][-1]["text"]
+        assert "'header'" in tried["content"][-1]["text"]
+
+        await running.http.patch(f"{SERVERS}/pets", json={"policies": {"require_credentials": True}})
+        refused = await call(running)
+        assert refused["_meta"]["causeway/code"] == "credential_missing"
         assert len(api.requests) == 1
