@@ -198,7 +198,8 @@ def _make_server(snapshot: ServerSnapshot, answers: AnswerStore) -> Server[Any]:
         contents = answers.read(owner, params.uri)
         if contents is None:
             code = -32602 if context.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS else _RESOURCE_NOT_FOUND
-            raise MCPError(code=code, message="There is no such answer, or it was dropped: call the tool again.")
+            message = "There is no such answer, or it was dropped: call the tool again."
+            raise MCPError(code=code, message=message, data={"uri": params.uri})
         return ReadResourceResult.model_validate({"contents": contents})
 
     async def set_level(context: Any, params: Any) -> EmptyResult:  # noqa: ARG001 - as above
