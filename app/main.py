@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import ipaddress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from app.api import ControlPlane, create_api
 from app.api.dependencies import PreviewedCall
@@ -82,7 +83,7 @@ class Application:
             ),
             version=version(),
         )
-        self._mcp = McpEndpoint(self.catalog, self._calls)
+        self._mcp = McpEndpoint(self.catalog, self._calls, public_path=urlsplit(self.public_url).path)
         key = settings.admin_key.get_secret_value() if settings.admin_key else None
         self._guarded = Guard(self._route, rules_for(settings.host, self.public_url, key))
 
@@ -98,6 +99,10 @@ class Application:
             await self._mcp(scope, receive, send)
         else:
             await self._api(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """End the streams that clients keep open: a server that waits for its connections would wait for them."""
+        self._mcp.end_streams()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -97,9 +97,10 @@ class Diagnostic(BaseModel):
 
 
 class Endpoints(BaseModel):
-    """Where MCP clients connect."""
+    """Where MCP clients connect: by Streamable HTTP, or those that know no other by HTTP+SSE of 2024-11-05."""
 
     streamable_http: str
+    sse: str
 
 
 class SecurityScheme(BaseModel):

@@ -25,6 +25,7 @@ LIST_TTL_MS: Final = 60_000
 """How long a client may keep a tool list (2026-07-28, `ttlMs`)."""
 
 _MODERN: Final = "2026-07-28"
+_NEWEST_HANDSHAKE: Final = "2025-11-25"
 # What a Tool object lacked before the version that brought it.
 _MISSING_FIELDS: Final[Mapping[str, frozenset[str]]] = {
     "2024-11-05": frozenset({"annotations", "title", "outputSchema", "_meta"}),
@@ -151,11 +152,15 @@ class ServerSnapshot:
     def tool_list(self, version: str) -> bytes:
         """Give the `tools/list` result for a protocol version as JSON, rendered at most once."""
         missing = _MISSING_FIELDS.get(version, frozenset())
-        key = version if missing or version == _MODERN else "newest-handshake"
+        key = version if missing or version == _MODERN else _NEWEST_HANDSHAKE
         rendered = self._lists.get(key)
         if rendered is None:
             rendered = self._lists[key] = self._render(missing, is_modern=version == _MODERN)
         return rendered
+
+    def lists_the_same_as(self, other: ServerSnapshot) -> bool:
+        """Tell whether a client sees the same tools in both."""
+        return self.tool_list(_NEWEST_HANDSHAKE) == other.tool_list(_NEWEST_HANDSHAKE)
 
     def _render(self, missing: frozenset[str], *, is_modern: bool) -> bytes:
         listed = (ToolDefinition.from_json(each).to_tool() for each in self._definitions)

@@ -54,7 +54,10 @@ async def test_a_description_becomes_a_server_that_is_live_at_once(served: Gatew
         "revision": 1,
         "counts": {"operations": 4, "tools": 4, "skipped": 0},
         "diagnostics": [],
-        "endpoints": {"streamable_http": f"{PUBLIC_URL}/mcp/default/pets"},
+        "endpoints": {
+            "streamable_http": f"{PUBLIC_URL}/mcp/default/pets",
+            "sse": f"{PUBLIC_URL}/mcp/default/pets/sse",
+        },
         "security_schemes": [],
         "enabled": True,
         "base_url": None,

@@ -1,0 +1,82 @@
+"""What an MCP request is answered with, whichever transport brought it.
+
+The hot methods, `tools/call` and `tools/list`, are answered here; every other one by the SDK's kernel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.gateway.calls import UnknownToolError
+from app.gateway.event_stream import NewsOfCall
+from app.gateway.kernel import KernelError, Kernels
+from app.gateway.messages import INVALID_PARAMS
+from app.gateway.snapshots import modern_envelope, to_bytes
+
+if TYPE_CHECKING:
+    from app.gateway.calls import ToolCalls
+    from app.gateway.kernel import Era
+    from app.gateway.messages import Message
+    from app.gateway.event_stream import Push
+    from app.gateway.snapshots import ServerSnapshot
+    from converters.results import ToolResult
+
+_WITHOUT_STRUCTURE = frozenset({"2024-11-05", "2025-03-26"})
+
+
+class Dispatcher:
+    """Answers requests to servers."""
+
+    def __init__(self, calls: ToolCalls) -> None:
+        """Perform calls with `calls`."""
+        self._calls = calls
+        self._kernels = Kernels(calls.answers)
+
+    async def result(self, snapshot: ServerSnapshot, message: Message, era: Era, *, push: Push | None = None) -> bytes:
+        """Give the result of a request as JSON; `push` sends what is told of the work meanwhile.
+
+        Raises:
+            KernelError: with the JSON-RPC error to answer with.
+
+        """
+        if message.method == "tools/call":
+            name, arguments = _call_params(message)
+            mask = self._calls.mask(snapshot)
+            on_chunk = None if push is None else NewsOfCall(push, message, era, mask).on_chunk
+            try:
+                result = await self._calls.call(snapshot, name, arguments, on_chunk=on_chunk)
+            except UnknownToolError as error:
+                raise KernelError(INVALID_PARAMS, error.message) from None
+            return _rendered(result, snapshot, era)
+        if message.method == "tools/list":
+            if (message.params or {}).get("cursor") is not None:
+                raise KernelError(INVALID_PARAMS, "The cursor is not known: the list has one page.")
+            return snapshot.tool_list(era.version)
+        return to_bytes(await self._kernels.answer(snapshot, message, era))
+
+
+def _call_params(message: Message) -> tuple[str, dict[str, Any]]:
+    params = message.params or {}
+    name, arguments = params.get("name"), params.get("arguments")
+    if not isinstance(name, str):
+        raise KernelError(INVALID_PARAMS, "`name` must be the name of a tool.")
+    if arguments is not None and not isinstance(arguments, dict):
+        raise KernelError(INVALID_PARAMS, "`arguments` must be an object.")
+    return name, arguments or {}
+
+
+def _rendered(result: ToolResult, snapshot: ServerSnapshot, era: Era) -> bytes:
+    """Write a CallToolResult for the client's version; a structured result is the API's own text, spliced in."""
+    outer: dict[str, Any] = {"content": list(result.content), "isError": result.is_error}
+    meta = dict(result.meta)
+    if era.is_modern:
+        envelope = modern_envelope(snapshot)
+        outer["resultType"] = envelope["resultType"]
+        meta.update(envelope["_meta"])
+    if meta:
+        outer["_meta"] = meta
+    rendered = to_bytes(outer)
+    if result.structured is None or era.version in _WITHOUT_STRUCTURE:
+        return rendered
+    structured = result.structured.encode("utf-8", "replace")
+    return rendered[:-1] + b',"structuredContent":' + structured + b"}"
