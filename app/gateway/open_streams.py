@@ -29,8 +29,9 @@ _COMMENT: Final = b": keep-alive\n\n"
 class OpenStream:
     """One stream: what is pushed is sent, in order, until `end`, a hang-up, or a client that does not read."""
 
-    def __init__(self, *, keep_alive: float = KEEP_ALIVE, max_waiting: int = MAX_WAITING) -> None:
-        """Start without events."""
+    def __init__(self, *, last: bytes = b"", keep_alive: float = KEEP_ALIVE, max_waiting: int = MAX_WAITING) -> None:
+        """Start without events; `last` is the one to send when the server ends the stream."""
+        self._last = last
         self._keep_alive = keep_alive
         self._max_waiting = max_waiting
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -66,7 +67,7 @@ class OpenStream:
             await send({"type": "http.response.body", "body": event, "more_body": True})
             # What is being sent waits, too: a client that does not read holds `send` up.
             self._bytes -= 0 if event is _COMMENT else len(event)
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": self._last})
 
     async def _next(self) -> bytes | None:
         try:

@@ -8,7 +8,7 @@ client that hangs up cancels its call. Below it, `/sse` and `/messages` are the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from app.gateway import messages
 from app.gateway.dispatch import Dispatcher
@@ -29,6 +29,7 @@ from app.gateway.kernel import Era, KernelError, classify, http_status
 from app.gateway.legacy_sse import LegacySse
 from app.gateway.messages import MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import MAX_STREAMS, OpenStreams
+from app.gateway.subscriptions import LISTEN, Subscriptions
 
 if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BODY", "McpEndpoint"]
 
-_CLIENT_GONE: Final = 499
 _SERVER_PARTS: Final = 4
 """Of a server's path: "", "mcp", namespace and name."""
 
@@ -66,6 +66,7 @@ class McpEndpoint:
         self._catalog = catalog
         self._dispatcher = Dispatcher(calls)
         self._streams = OpenStreams(most=max_streams)
+        self._subscriptions = Subscriptions(catalog, self._streams)
         self._legacy = LegacySse(catalog, self._dispatcher, self._streams, public_path=public_path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,30 +103,36 @@ class McpEndpoint:
         if not accepted(headers, "application/json", "application/*"):
             raise HttpError(406, "Accept application/json: every answer is JSON.")
         body = await read_body(receive, headers)
-        exchange = _Exchange(headers, receive, EventStream(send))
-        status, answer = await self._answer(snapshot, body, exchange)
-        if exchange.stream.is_open:
-            await exchange.stream.finish(answer)
-        elif status != _CLIENT_GONE:
-            await respond(send, status, answer)
-
-    async def _answer(self, snapshot: ServerSnapshot, body: bytes, exchange: _Exchange) -> tuple[int, bytes]:
         try:
             message = messages.read(body)
-            if message.request_id is None or not message.method:
-                return 202, b""
-            era = classify(message, exchange.headers)
         except MessageError as error:
-            return 400, error_bytes(error.request_id, error.code, error.message)
+            await respond(send, 400, error_bytes(error.request_id, error.code, error.message))
+            return
+        if message.request_id is None or not message.method:
+            await respond(send, 202, b"")
+            return
+        try:
+            era = classify(message, headers)
+            if era.is_modern and message.method == LISTEN:
+                await self._subscriptions.answer(snapshot, message, headers, receive=receive, send=send)
+                return
         except KernelError as error:
-            return http_status(error.code), error_bytes(_id_of(message), error.code, error.message, error.data)
+            await respond(send, http_status(error.code), _error(message, error))
+            return
+        exchange = _Exchange(headers, receive, EventStream(send))
+        status, answer = await self._answer(snapshot, message, era, exchange)
+        if exchange.stream.is_open:
+            await exchange.stream.finish(answer)
+        else:
+            await respond(send, status, answer)
+
+    async def _answer(
+        self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange
+    ) -> tuple[int, bytes]:
         try:
             result = await self._result(snapshot, message, era, exchange)
-        except ClientGoneError:
-            return _CLIENT_GONE, b""
         except KernelError as error:
-            status = http_status(error.code) if era.is_modern else 200
-            return status, error_bytes(message.request_id, error.code, error.message, error.data)
+            return http_status(error.code) if era.is_modern else 200, _error(message, error)
         return 200, result_bytes(message.request_id, result)
 
     async def _result(self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange) -> bytes:
@@ -137,5 +144,5 @@ class McpEndpoint:
             return await self._dispatcher.result(snapshot, message, era, push=push)
 
 
-def _id_of(message: Message) -> Any:
-    return message.request_id
+def _error(message: Message, error: KernelError) -> bytes:
+    return error_bytes(message.request_id, error.code, error.message, error.data)

@@ -217,11 +217,11 @@ async def connected(url: str, mode: str) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def connected_by_sse(url: str) -> AsyncIterator[Client]:
+async def connected_by_sse(url: str, **options: Any) -> AsyncIterator[Client]:
     """Connect the official Python client by HTTP+SSE, the transport of 2024-11-05."""
 
     def client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False)
 
-    async with Client(sse_client(f"{url}/sse", httpx_client_factory=client), mode="legacy") as connection:
+    async with Client(sse_client(f"{url}/sse", httpx_client_factory=client), mode="legacy", **options) as connection:
         yield connection

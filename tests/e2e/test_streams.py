@@ -90,3 +90,35 @@ def test_an_open_stream_does_not_hold_up_the_end_of_the_gateway(tmp_path: Path, 
             assert list(lines)[-1] == ""
         assert gateway.process.wait(5) == 0
         assert gateway.errors.read_text() == ""
+
+
+async def test_a_client_that_listens_is_told_of_another_list_within_a_second(gateway: Gateway, pets: str) -> None:
+    tool = f"{gateway.api}/pets/tools/get_pet"
+    async with connected(pets, "2026-07-28") as client, client.listen(tools_list_changed=True) as told:
+        assert told.honored.tools_list_changed is True
+        assert gateway.http.patch(f"{gateway.api}/pets", json={"instructions": "Be kind."}).status_code == 200
+        assert gateway.http.patch(tool, json={"description": "Give one pet."}).status_code == 200
+        async with asyncio.timeout(1):
+            event = await anext(aiter(told))
+        assert type(event).__name__ == "ToolsListChanged"
+        assert (await client.list_tools()).tools[0].description == "Give one pet."
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await anext(aiter(told))
+
+
+async def test_a_client_of_http_and_sse_is_told_of_another_list(gateway: Gateway, pets: str) -> None:
+    told = asyncio.Event()
+
+    async def on_message(message: Any) -> None:
+        if getattr(message, "method", "") == "notifications/tools/list_changed":
+            told.set()
+
+    async with connected_by_sse(pets, message_handler=on_message) as client:
+        announced = client.server_capabilities.tools
+        assert announced is not None
+        assert announced.list_changed is True
+        changed = gateway.http.patch(f"{gateway.api}/pets/tools/get_pet", json={"description": "Give a pet."})
+        assert changed.status_code == 200
+        async with asyncio.timeout(1):
+            await told.wait()
