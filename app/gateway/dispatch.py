@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.gateway import projection
 from app.gateway.calls import UnknownToolError
 from app.gateway.event_stream import NewsOfCall
 from app.gateway.kernel import KernelError, Kernels
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from app.gateway.event_stream import Push
     from app.gateway.snapshots import ServerSnapshot
     from converters.results import ToolResult
-
-_WITHOUT_STRUCTURE = frozenset({"2024-11-05", "2025-03-26"})
 
 
 class Dispatcher:
@@ -67,7 +66,7 @@ def _call_params(message: Message) -> tuple[str, dict[str, Any]]:
 
 def _rendered(result: ToolResult, snapshot: ServerSnapshot, era: Era) -> bytes:
     """Write a CallToolResult for the client's version; a structured result is the API's own text, spliced in."""
-    outer: dict[str, Any] = {"content": list(result.content), "isError": result.is_error}
+    outer: dict[str, Any] = {"content": projection.content(era.version, result.content), "isError": result.is_error}
     meta = dict(result.meta)
     if era.is_modern:
         envelope = modern_envelope(snapshot)
@@ -76,7 +75,7 @@ def _rendered(result: ToolResult, snapshot: ServerSnapshot, era: Era) -> bytes:
     if meta:
         outer["_meta"] = meta
     rendered = to_bytes(outer)
-    if result.structured is None or era.version in _WITHOUT_STRUCTURE:
+    if result.structured is None or not projection.knows_structured_content(era.version):
         return rendered
     structured = result.structured.encode("utf-8", "replace")
     return rendered[:-1] + b',"structuredContent":' + structured + b"}"

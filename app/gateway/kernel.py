@@ -36,6 +36,7 @@ from mcp_types import (
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
 
 from app.gateway.answers import TEMPLATE
+from app.gateway.projection import server_info
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,6 +180,8 @@ class Kernels:
             raise KernelError(mapped.code, mapped.message, mapped.data) from error
         if message.method in _TELLING_CAPABILITIES:
             _correct_capabilities(result["capabilities"], era)
+        if message.method == "initialize":
+            result["serverInfo"] = server_info(result["protocolVersion"], result["serverInfo"])
         return result
 
     def _server(self, snapshot: ServerSnapshot) -> Server[Any]:

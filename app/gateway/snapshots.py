@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway.policies import Policies
+from app.gateway.projection import MISSING_TOOL_FIELDS
 from converters import ToolDefinition
 from converters.arguments import ArgumentChecker
 from converters.authorization import Authorization, HeldCredentials, Refusal, authorize
@@ -26,11 +27,6 @@ LIST_TTL_MS: Final = 60_000
 
 _MODERN: Final = "2026-07-28"
 _NEWEST_HANDSHAKE: Final = "2025-11-25"
-# What a Tool object lacked before the version that brought it.
-_MISSING_FIELDS: Final[Mapping[str, frozenset[str]]] = {
-    "2024-11-05": frozenset({"annotations", "title", "outputSchema", "_meta"}),
-    "2025-03-26": frozenset({"title", "outputSchema", "_meta"}),
-}
 
 
 DEFAULT_POLICIES: Final = Policies()
@@ -151,7 +147,7 @@ class ServerSnapshot:
 
     def tool_list(self, version: str) -> bytes:
         """Give the `tools/list` result for a protocol version as JSON, rendered at most once."""
-        missing = _MISSING_FIELDS.get(version, frozenset())
+        missing = MISSING_TOOL_FIELDS.get(version, frozenset())
         key = version if missing or version == _MODERN else _NEWEST_HANDSHAKE
         rendered = self._lists.get(key)
         if rendered is None:
