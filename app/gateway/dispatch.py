@@ -16,9 +16,9 @@ from app.gateway.snapshots import modern_envelope, to_bytes
 
 if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
+    from app.gateway.event_stream import Push
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
-    from app.gateway.event_stream import Push
     from app.gateway.snapshots import ServerSnapshot
     from converters.results import ToolResult
 
@@ -40,10 +40,11 @@ class Dispatcher:
         """
         if message.method == "tools/call":
             name, arguments = _call_params(message)
-            mask = self._calls.mask(snapshot)
-            on_chunk = None if push is None else NewsOfCall(push, message, era, mask).on_chunk
+            news = None if push is None else NewsOfCall(push, message, era, self._calls.mask(snapshot))
             try:
-                result = await self._calls.call(snapshot, name, arguments, on_chunk=on_chunk)
+                result = await self._calls.call(
+                    snapshot, name, arguments, on_chunk=None if news is None else news.on_chunk
+                )
             except UnknownToolError as error:
                 raise KernelError(INVALID_PARAMS, error.message) from None
             return _rendered(result, snapshot, era)

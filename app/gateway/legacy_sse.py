@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 MAX_REQUESTS: Final = 64
 """Requests of one stream that may wait for their answers."""
+_SESSION_ID: Final = re.compile(r"([A-Za-z0-9]{1,32})\.[A-Za-z0-9_-]{1,64}")
+"""The name of the process that holds the stream, and what cannot be guessed."""
 _VERSION: Final = "2024-11-05"
 """What is spoken until the handshake has said otherwise."""
 _LIST_CHANGED: Final = event(to_bytes({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}))
@@ -121,12 +124,14 @@ class LegacySse:
         check_post(scope["method"], headers)
         query = parse_qs(scope["query_string"].decode("latin-1"))
         session_id = next(iter(query.get("sessionId", ())), "")
+        named = _SESSION_ID.fullmatch(session_id)
+        if named is None:
+            raise HttpError(_NO_STREAM.status, _NO_STREAM.sentence)
         posted = Posted(snapshot.key, session_id, _caller(headers), await read_body(receive, headers))
-        process = session_id.partition(".")[0]
-        if session_id in self._sessions or self._relay is None or process == self._relay.process:
+        if self._relay is None or named[1] == self._relay.process:
             delivery = await self._delivered(posted)
         else:
-            delivery = await self._relay.forward(process, posted) or _NO_STREAM
+            delivery = await self._relay.forward(named[1], posted) or _NO_STREAM
         if delivery.sentence:
             raise HttpError(delivery.status, delivery.sentence)
         await respond(send, delivery.status, b"")

@@ -79,6 +79,16 @@ class Posted:
     caller: str
     body: bytes
 
+    def to_bytes(self) -> bytes:
+        """Write the message for another process: the names, a line each, then the body."""
+        return f"{self.server}\n{self.stream}\n{self.caller}\n".encode() + self.body
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> Posted:
+        """Read what `to_bytes` wrote."""
+        server, stream, caller, body = text.split(b"\n", 3)
+        return cls(server.decode(), stream.decode(), caller.decode(), body)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -86,6 +96,16 @@ class Delivery:
 
     status: int
     sentence: str = ""
+
+    def to_bytes(self) -> bytes:
+        """Write the answer for another process."""
+        return f"{self.status} {self.sentence}".encode()
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> Delivery:
+        """Read what `to_bytes` wrote."""
+        status, _, sentence = text.decode().partition(" ")
+        return cls(int(status), sentence)
 
 
 class StreamRelay(Protocol):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
     from app.gateway.http_exchange import Headers, Receive, Scope, Send
     from app.gateway.messages import Message
-    from app.gateway.ports import ToolCatalog
+    from app.gateway.ports import StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
 
 __all__ = ["MAX_BODY", "McpEndpoint"]
@@ -57,17 +57,23 @@ class McpEndpoint:
     """The ASGI application under `/mcp/{namespace}/{server}`."""
 
     def __init__(
-        self, catalog: ToolCatalog, calls: ToolCalls, *, public_path: str = "", max_streams: int = MAX_STREAMS
+        self,
+        catalog: ToolCatalog,
+        calls: ToolCalls,
+        *,
+        public_path: str = "",
+        max_streams: int = MAX_STREAMS,
+        relay: StreamRelay | None = None,
     ) -> None:
         """Serve what `catalog` holds, performing calls with `calls`; clients see paths with `public_path` before.
 
-        `max_streams` bounds the open streams of each server.
+        `max_streams` bounds the open streams of each server; `relay` leads to the other processes, where there are any.
         """
         self._catalog = catalog
         self._dispatcher = Dispatcher(calls)
         self._streams = OpenStreams(most=max_streams)
         self._subscriptions = Subscriptions(catalog, self._streams)
-        self._legacy = LegacySse(catalog, self._dispatcher, self._streams, public_path=public_path)
+        self._legacy = LegacySse(catalog, self._dispatcher, self._streams, public_path=public_path, relay=relay)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

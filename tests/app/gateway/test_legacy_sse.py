@@ -101,7 +101,9 @@ async def test_what_is_no_message_is_refused_and_what_wants_no_answer_is_taken(b
         assert (await post(body)).status == status
 
 
-@pytest.mark.parametrize("session", ["", "?sessionId=p.guessed", "?sessionId="])
+@pytest.mark.parametrize(
+    "session", ["", "?sessionId=p.guessed", "?sessionId=", "?sessionId=p.a%0Ab", "?sessionId=guessed"]
+)
 async def test_a_message_without_a_stream_is_404(session: str) -> None:
     given = await answer(endpoint(), path=MESSAGES + session, headers=JSON, chunks=[request("ping")])
     assert given.status == 404
