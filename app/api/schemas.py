@@ -40,6 +40,12 @@ class Policies(_Body):
     call_timeout: Annotated[
         float | None, Field(gt=0, le=300, description="Seconds that a call may take; at most the gateway's own limit.")
     ] = None
+    tool_listing: Annotated[
+        Literal["direct", "search", "auto"] | None,
+        Field(
+            description="List the tools, or three to search, describe and call them; auto: the three if they are many."
+        ),
+    ] = None
 
 
 class ServerPatch(_Body):

@@ -5,7 +5,7 @@ The hot methods, `tools/call` and `tools/list`, are answered here; every other o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway import projection
 from app.gateway.calls import UnknownToolError
@@ -13,6 +13,8 @@ from app.gateway.event_stream import NewsOfCall
 from app.gateway.kernel import KernelError, Kernels
 from app.gateway.messages import INVALID_PARAMS
 from app.gateway.snapshots import modern_envelope, to_bytes
+from app.gateway.tool_search import CALL, DESCRIBE, SEARCH
+from converters.results import ToolResult
 
 if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
     from app.gateway.snapshots import ServerSnapshot
-    from converters.results import ToolResult
+
+_OFFERED: Final = frozenset({SEARCH, DESCRIBE, CALL})
 
 
 class Dispatcher:
@@ -40,11 +43,15 @@ class Dispatcher:
         """
         if message.method == "tools/call":
             name, arguments = _call_params(message)
+            if name in _OFFERED and snapshot.search is not None:
+                meant = snapshot.search.answer(name, arguments)
+                if isinstance(meant, ToolResult):
+                    return _rendered(meant, snapshot, era)
+                name, arguments = meant
             news = None if push is None else NewsOfCall(push, message, era, self._calls.mask(snapshot))
+            on_chunk = None if news is None else news.on_chunk
             try:
-                result = await self._calls.call(
-                    snapshot, name, arguments, on_chunk=None if news is None else news.on_chunk
-                )
+                result = await self._calls.call(snapshot, name, arguments, on_chunk=on_chunk)
             except UnknownToolError as error:
                 raise KernelError(INVALID_PARAMS, error.message) from None
             return _rendered(result, snapshot, era)

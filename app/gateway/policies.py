@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from converters.results import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ToolListing = Literal["direct", "search", "auto"]
+
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """`limits` of results, whether texts are read as the numbers they spell, and the seconds of a call."""
+    """`limits` of results, whether texts are read as the numbers they spell, and the seconds of a call.
+
+    `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for.
+    """
 
     limits: Limits = DEFAULT_LIMITS
     heal_numbers: bool = False
     call_timeout: float | None = None
+    tool_listing: ToolListing = "direct"
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Policies:
@@ -27,4 +33,5 @@ class Policies:
             limits=DEFAULT_LIMITS if budget is None else Limits(text=budget),
             heal_numbers=stored.get("heal_numbers") is True,
             call_timeout=stored.get("call_timeout"),
+            tool_listing=stored.get("tool_listing") or "direct",
         )
