@@ -64,7 +64,7 @@ async def test_a_description_becomes_a_server_that_is_live_at_once(served: Gatew
         "server_variables": {},
         "instructions": None,
         "certificate_authorities": None,
-        "policies": {"response_budget": None, "heal_numbers": None, "call_timeout": None},
+        "policies": {"response_budget": None, "heal_numbers": None, "call_timeout": None, "tool_listing": None},
         "openapi": "3.1.0",
     }
     assert await served.listed() == ["list_pets", "add_pet", "get_pet", "delete_pet"]
@@ -643,15 +643,24 @@ async def test_policies_are_set_replaced_and_cleared(local: Gateway) -> None:
     url = f"{SERVERS}/pets"
 
     changed = await local.http.patch(url, json={"policies": {"response_budget": 5_000, "heal_numbers": True}})
-    assert changed.json()["policies"] == {"response_budget": 5_000, "heal_numbers": True, "call_timeout": None}
-    changed = await local.http.patch(url, json={"policies": {"call_timeout": 2.5}})
-    assert changed.json()["policies"] == {"response_budget": None, "heal_numbers": None, "call_timeout": 2.5}
+    unset = dict.fromkeys(("response_budget", "heal_numbers", "call_timeout", "tool_listing"))
+    assert changed.json()["policies"] == {**unset, "response_budget": 5_000, "heal_numbers": True}
+    changed = await local.http.patch(url, json={"policies": {"call_timeout": 2.5, "tool_listing": "auto"}})
+    assert changed.json()["policies"] == {**unset, "call_timeout": 2.5, "tool_listing": "auto"}
     cleared = await local.http.patch(url, json={"policies": None})
     assert set(cleared.json()["policies"].values()) == {None}
 
 
 @pytest.mark.parametrize(
-    "policies", [{"response_budget": 1}, {"call_timeout": 301}, {"heal_numbers": "sometimes"}, {"unknown": 1}, []]
+    "policies",
+    [
+        {"response_budget": 1},
+        {"call_timeout": 301},
+        {"heal_numbers": "sometimes"},
+        {"tool_listing": "none"},
+        {"unknown": 1},
+        [],
+    ],
 )
 async def test_policies_that_cannot_be_kept_are_refused(local: Gateway, policies: Any) -> None:
     await local.create(name="pets")
