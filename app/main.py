@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import ipaddress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from app.api import ControlPlane, create_api
 from app.api.dependencies import PreviewedCall
@@ -14,11 +15,13 @@ from app.gateway.authorizing import CredentialMissingError, previewed
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
 from app.gateway.catalog import SnapshotCatalog
 from app.gateway.policies import Policies
+from app.gateway.ports import Delivery, Posted
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
 from app.outbound import DocumentFetcher, EgressPolicy, HttpUpstream
 from app.registry import Database
 from app.registry.errors import ServerNotFound
+from app.registry.process_channel import open_channel
 from app.security.guard import Guard, rules_for
 from app.security.operator_secrets import OperatorSecrets
 from app.security.secret_keys import load_keys
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 
     from app.gateway.ports import CredentialSource
+    from app.registry.process_channel import ProcessChannel
     from app.settings import Settings
 
     Scope = MutableMapping[str, Any]
@@ -82,7 +86,13 @@ class Application:
             ),
             version=version(),
         )
-        self._mcp = McpEndpoint(self.catalog, self._calls)
+        self._channel = open_channel(settings.registry_url)
+        self._mcp = McpEndpoint(
+            self.catalog,
+            self._calls,
+            public_path=urlsplit(self.public_url).path,
+            relay=None if self._channel is None else _Relay(self._channel),
+        )
         key = settings.admin_key.get_secret_value() if settings.admin_key else None
         self._guarded = Guard(self._route, rules_for(settings.host, self.public_url, key))
 
@@ -99,6 +109,10 @@ class Application:
         else:
             await self._api(scope, receive, send)
 
+    def end_streams(self) -> None:
+        """End the streams that clients keep open: a server that waits for its connections would wait for them."""
+        self._mcp.end_streams()
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         async with self.running():
@@ -111,6 +125,8 @@ class Application:
         """Open the database, bring it up to date and load every server; close everything at the end."""
         try:
             await self.database.migrate()
+            if self._channel is not None:
+                await self._channel.open()
             if self._settings.is_local:
                 own = OwnServer(self.database, self.importer, self.servers)
                 await own.publish(self._api.openapi(), base_url=self.public_url)
@@ -123,6 +139,8 @@ class Application:
                 await self._refresh(each.namespace, each.name)
             yield
         finally:
+            if self._channel is not None:
+                await self._channel.close()
             await self._upstream.close()
             await self.database.close()
 
@@ -158,6 +176,27 @@ class Application:
                     credentials_path=credentials_path(namespace, name),
                 )
             )
+
+
+class _Relay:
+    """The channel between processes as the gateway's `StreamRelay`."""
+
+    def __init__(self, channel: ProcessChannel) -> None:
+        self._channel = channel
+
+    @property
+    def process(self) -> str:
+        return self._channel.process
+
+    def receive(self, receiver: Callable[[Posted], Awaitable[Delivery]]) -> None:
+        async def answer(asked: bytes) -> bytes:
+            return (await receiver(Posted.from_bytes(asked))).to_bytes()
+
+        self._channel.receive(answer)
+
+    async def forward(self, process: str, posted: Posted) -> Delivery | None:
+        answered = await self._channel.request(process, posted.to_bytes())
+        return None if answered is None else Delivery.from_bytes(answered)
 
 
 class _GatewayTools:

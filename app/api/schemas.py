@@ -47,6 +47,12 @@ class Policies(_Body):
             "server for which none was supplied at all without."
         ),
     ] = None
+    tool_listing: Annotated[
+        Literal["direct", "search", "auto"] | None,
+        Field(
+            description="List the tools, or three to search, describe and call them; auto: the three if they are many."
+        ),
+    ] = None
 
 
 class ServerPatch(_Body):
@@ -104,9 +110,10 @@ class Diagnostic(BaseModel):
 
 
 class Endpoints(BaseModel):
-    """Where MCP clients connect."""
+    """Where MCP clients connect: by Streamable HTTP, or those that know no other by HTTP+SSE of 2024-11-05."""
 
     streamable_http: str
+    sse: str
 
 
 class SecurityScheme(BaseModel):

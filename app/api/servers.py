@@ -36,7 +36,8 @@ RevisionNumber = Annotated[int, Path(alias="revision", ge=1, description="Number
 
 
 def _endpoints(control: ControlPlane, server: ServerRecord) -> Endpoints:
-    return Endpoints(streamable_http=f"{control.public_url}/mcp/{server.namespace}/{server.name}")
+    url = f"{control.public_url}/mcp/{server.namespace}/{server.name}"
+    return Endpoints(streamable_http=url, sse=f"{url}/sse")
 
 
 def _shown(control: ControlPlane, details: ServerDetails) -> Server:

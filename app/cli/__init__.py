@@ -25,6 +25,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "diff": "Compare the tools of two documents.",
     "call": "Call one tool of a running server.",
     "connect": "Print a client's configuration for a server.",
+    "stdio": "Bridge standard input and output to a server, for clients without HTTP.",
     "secrets": "Work on the encryption of stored credentials.",
     "version": "Print the version.",
 }

@@ -21,6 +21,8 @@ from app.services.import_description import ImportOptions, Source
 from converters import DescriptionError
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from app.main import Application
     from app.settings import Settings
 
@@ -95,7 +97,18 @@ async def _serve(settings: Settings, listener: socket.socket, named: list[tuple[
         # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _server(application, config).serve(sockets=[listener])
+
+
+def _server(application: Application, config: uvicorn.Config) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            application.end_streams()
+            await super().shutdown(sockets)
+
+    return Server(config)
 
 
 def _split(text: str) -> tuple[str | None, str]:

@@ -1,13 +1,17 @@
-"""The servers that are live in this process: snapshots by name, swapped whole."""
+"""The servers that are live in this process: snapshots by name, swapped whole, and who watches their lists of tools."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from app.gateway.ports import Watcher
     from app.gateway.snapshots import ServerSnapshot
+
+_Key = tuple[str, str]
 
 
 class SnapshotCatalog:
@@ -15,7 +19,9 @@ class SnapshotCatalog:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._snapshots: dict[tuple[str, str], ServerSnapshot] = {}
+        self._snapshots: dict[_Key, ServerSnapshot] = {}
+        # Keyed by a token, because equal callables may watch twice.
+        self._watchers: dict[_Key, dict[object, Watcher]] = {}
 
     def find(self, namespace: str, server: str) -> ServerSnapshot | None:
         """Give the current snapshot of a server, or None."""
@@ -23,12 +29,34 @@ class SnapshotCatalog:
 
     def put(self, snapshot: ServerSnapshot) -> None:
         """Serve `snapshot` from now on."""
-        self._snapshots[snapshot.namespace, snapshot.name] = snapshot
+        key = snapshot.namespace, snapshot.name
+        before = self._snapshots.get(key)
+        self._snapshots[key] = snapshot
+        # Lists are compared only for those who watch: writing one takes a while.
+        if key in self._watchers and (before is None or not snapshot.lists_the_same_as(before)):
+            self._tell(key, is_served=True)
 
     def drop(self, namespace: str, server: str) -> None:
         """Serve this server no more."""
-        self._snapshots.pop((namespace, server), None)
+        if self._snapshots.pop((namespace, server), None) is not None:
+            self._tell((namespace, server), is_served=False)
 
-    def all(self) -> Mapping[tuple[str, str], ServerSnapshot]:
+    def all(self) -> Mapping[_Key, ServerSnapshot]:
         """Give every live snapshot by (namespace, name)."""
         return dict(self._snapshots)
+
+    def watch(self, namespace: str, server: str, watcher: Watcher) -> Callable[[], None]:
+        """Have `watcher` told of another list of tools (True), and of the server's end (False)."""
+        key, token = (namespace, server), object()
+        self._watchers.setdefault(key, {})[token] = watcher
+        return partial(self._unwatch, key, token)
+
+    def _unwatch(self, key: _Key, token: object) -> None:
+        watchers = self._watchers.get(key, {})
+        watchers.pop(token, None)
+        if not watchers:
+            self._watchers.pop(key, None)
+
+    def _tell(self, key: _Key, *, is_served: bool) -> None:
+        for watcher in tuple(self._watchers.get(key, {}).values()):
+            watcher(is_served)

@@ -12,15 +12,16 @@ from converters.masking import NO_MASK
 from converters.streams import LOG_LEVELS, LogMessage, Progress, StreamReader, kind_of, news
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable
 
+    from app.gateway.http_exchange import Send
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
     from converters.masking import Mask
 
-    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    Push = Callable[[bytes], Awaitable[None]]
 
-_HEADERS: Final = [
+STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
@@ -39,26 +40,30 @@ class EventStream:
         """Send one JSON-RPC message, opening the stream with the first."""
         if not self.is_open:
             self.is_open = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        await self._send({"type": "http.response.body", "body": _event(message), "more_body": True})
+            await self._send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        await self._send({"type": "http.response.body", "body": event(message), "more_body": True})
 
     async def finish(self, message: bytes) -> None:
         """Send the last message, the answer, and end the stream."""
-        await self._send({"type": "http.response.body", "body": _event(message) if message else b""})
+        await self._send({"type": "http.response.body", "body": event(message) if message else b""})
 
 
-def _event(message: bytes) -> bytes:
+def event(message: bytes) -> bytes:
+    """Write a JSON-RPC message as an event."""
     return b"event: message\ndata: " + message + b"\n\n"
 
 
 class NewsOfCall:
     """Tells a client what the API's stream tells of the work: progress where it was asked for, and log messages."""
 
-    def __init__(self, stream: EventStream, message: Message, era: Era, mask: Mask = NO_MASK) -> None:
-        """Tell on `stream` what concerns the request `message`, without the secrets that `mask` knows."""
+    def __init__(self, push: Push, message: Message, era: Era, mask: Mask = NO_MASK) -> None:
+        """Tell by `push`, which sends a JSON-RPC message, what concerns the request `message`.
+
+        The secrets that `mask` knows are left out.
+        """
         meta = (message.params or {}).get("_meta")
         meta = meta if isinstance(meta, dict) else {}
-        self._stream = stream
+        self._push = push
         self._mask = mask
         self._token = meta.get("progressToken")
         self._levels = _levels(era, meta)
@@ -92,7 +97,7 @@ class NewsOfCall:
         given = {name: value for name, value in params.items() if value is not None}
         message = to_bytes({"jsonrpc": "2.0", "method": method, "params": given})
         # Here and not piece by piece: a piece may end in the middle of a secret.
-        await self._stream.push(self._mask.body(message))
+        await self._push(self._mask.body(message))
 
 
 def _levels(era: Era, meta: dict[str, Any]) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from mcp_types import (
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
 
 from app.gateway.answers import TEMPLATE
+from app.gateway.projection import server_info
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,11 +52,13 @@ __all__ = [
     "Kernels",
     "classify",
     "http_status",
+    "negotiated_version",
 ]
 
 _RESULTS: Final = ResourceTemplate(
     name="results", uri_template=TEMPLATE, description="A whole answer that was too large for a tool's result."
 )
+_TELLING_CAPABILITIES: Final = frozenset({"initialize", "server/discover"})
 _RESOURCE_NOT_FOUND: Final = -32002
 _UNSTATED_VERSION: Final = "2025-03-26"
 """What a handshake client speaks that sends no `MCP-Protocol-Version` (2025-06-18, Transports)."""
@@ -63,12 +66,16 @@ _UNSTATED_VERSION: Final = "2025-03-26"
 
 @dataclass(frozen=True, slots=True)
 class Era:
-    """The protocol a request speaks: its version, and the client's claims in the 2026-07-28 envelope."""
+    """The protocol a request speaks: its version, and the client's claims in the 2026-07-28 envelope.
+
+    `has_stream` says that a client of the handshake era is listening to a stream, on which it can be told of changes.
+    """
 
     version: str
     is_modern: bool
     client_info: Any = None
     client_capabilities: Any = None
+    has_stream: bool = False
 
 
 class KernelError(Exception):
@@ -160,7 +167,7 @@ class Kernels:
         connection = Connection.from_envelope(version, era.client_info, era.client_capabilities)
         exchange = _Exchange(message.request_id, TransportContext(kind="streamable-http", can_send_request=False))
         try:
-            return await serve_one(
+            result = await serve_one(
                 self._server(snapshot),
                 exchange,
                 message.method,
@@ -171,12 +178,32 @@ class Kernels:
         except Exception as error:
             mapped = modern_error_data(error)
             raise KernelError(mapped.code, mapped.message, mapped.data) from error
+        if message.method in _TELLING_CAPABILITIES:
+            _correct_capabilities(result["capabilities"], era)
+        if message.method == "initialize":
+            result["serverInfo"] = server_info(result["protocolVersion"], result["serverInfo"])
+        return result
 
     def _server(self, snapshot: ServerSnapshot) -> Server[Any]:
         server = self._servers.get(snapshot)
         if server is None:
             server = self._servers[snapshot] = _make_server(snapshot, self._answers)
         return server
+
+
+def _correct_capabilities(capabilities: dict[str, Any], era: Era) -> None:
+    """Announce what is served beside the kernel: changes of the list of tools, where there is a stream to tell them on.
+
+    The answers that are kept as resources come and go with calls, and are not told of.
+    """
+    capabilities["tools"]["listChanged"] = era.is_modern or era.has_stream
+    capabilities["resources"].update(listChanged=False, subscribe=False)
+
+
+def negotiated_version(message: Message) -> str:
+    """Give the version that the answer to an `initialize` settles."""
+    offered = (message.params or {}).get("protocolVersion")
+    return offered if offered in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
 
 
 def _handshake_version(message: Message, era: Era) -> str:
@@ -198,7 +225,8 @@ def _make_server(snapshot: ServerSnapshot, answers: AnswerStore) -> Server[Any]:
         contents = answers.read(owner, params.uri)
         if contents is None:
             code = -32602 if context.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS else _RESOURCE_NOT_FOUND
-            raise MCPError(code=code, message="There is no such answer, or it was dropped: call the tool again.")
+            message = "There is no such answer, or it was dropped: call the tool again."
+            raise MCPError(code=code, message=message, data={"uri": params.uri})
         return ReadResourceResult.model_validate({"contents": contents})
 
     async def set_level(context: Any, params: Any) -> EmptyResult:  # noqa: ARG001 - as above

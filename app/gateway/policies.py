@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from converters.results import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+ToolListing = Literal["direct", "search", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +18,14 @@ class Policies:
     """`limits` of results, whether texts are read as the numbers they spell, and the seconds of a call.
 
     Without `require_credentials`, calls of a server for which no credential was supplied at all are sent as they are.
+    `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for.
     """
 
     limits: Limits = DEFAULT_LIMITS
     heal_numbers: bool = False
     call_timeout: float | None = None
     require_credentials: bool = True
+    tool_listing: ToolListing = "direct"
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any], *, require_credentials: bool) -> Policies:
@@ -32,4 +36,5 @@ class Policies:
             heal_numbers=stored.get("heal_numbers") is True,
             call_timeout=stored.get("call_timeout"),
             require_credentials=stored.get("require_credentials", require_credentials),
+            tool_listing=stored.get("tool_listing") or "direct",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from converters.results import ApiResponse
 
 
+OnChunk = Callable[[str, bytes], Awaitable[None]]
+Watcher = Callable[[bool], None]
+
+
 class ToolCatalog(Protocol):
     """The MCP servers that are live now."""
 
@@ -19,8 +24,12 @@ class ToolCatalog(Protocol):
         """Give the current snapshot of a server, or None where there is none (or it is disabled)."""
         ...
 
+    def watch(self, namespace: str, server: str, watcher: Watcher) -> Callable[[], None]:
+        """Have `watcher` told when the server's list of tools is another one; gives what ends that.
 
-OnChunk = Callable[[str, bytes], Awaitable[None]]
+        It is told True for another list, False when the server is served no more.
+        """
+        ...
 
 
 class CredentialSource(Protocol):
@@ -58,4 +67,59 @@ class Upstream(Protocol):
             app.errors.UpstreamError: when there is no answer; its sentence is fit for the caller.
 
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A message for the stream `stream` of `server` ("namespace/name"), from a caller told apart by a digest."""
+
+    server: str
+    stream: str
+    caller: str
+    body: bytes
+
+    def to_bytes(self) -> bytes:
+        """Write the message for another process: the names, a line each, then the body."""
+        return f"{self.server}\n{self.stream}\n{self.caller}\n".encode() + self.body
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> Posted:
+        """Read what `to_bytes` wrote."""
+        server, stream, caller, body = text.split(b"\n", 3)
+        return cls(server.decode(), stream.decode(), caller.decode(), body)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a posted message: an HTTP status, and a sentence where it was not taken."""
+
+    status: int
+    sentence: str = ""
+
+    def to_bytes(self) -> bytes:
+        """Write the answer for another process."""
+        return f"{self.status} {self.sentence}".encode()
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> Delivery:
+        """Read what `to_bytes` wrote."""
+        status, _, sentence = text.decode().partition(" ")
+        return cls(int(status), sentence)
+
+
+class StreamRelay(Protocol):
+    """The way to the process that holds a client's stream, where several serve one address."""
+
+    @property
+    def process(self) -> str:
+        """Name this process; the ids of its streams begin with it. Letters and digits."""
+        ...
+
+    def receive(self, receiver: Callable[[Posted], Awaitable[Delivery]]) -> None:
+        """Have `receiver` take what other processes forward to this one."""
+        ...
+
+    async def forward(self, process: str, posted: Posted) -> Delivery | None:
+        """Have another process take a message; None where none of that name answers."""
         ...

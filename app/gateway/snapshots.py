@@ -11,6 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway.policies import Policies
+from app.gateway.projection import MISSING_TOOL_FIELDS
+from app.gateway.tool_search import ToolSearch
 from converters import ToolDefinition
 from converters.arguments import ArgumentChecker
 from converters.authorization import Authorization, HeldCredentials, Refusal, authorize
@@ -23,13 +25,12 @@ if TYPE_CHECKING:
 
 LIST_TTL_MS: Final = 60_000
 """How long a client may keep a tool list (2026-07-28, `ttlMs`)."""
+MANY_TOOLS: Final = 100
+LONG_LIST: Final = 256 * 1024
+"""Tools, and bytes of their list, beyond which `auto` lists three tools to search the others: some 64,000 tokens."""
 
 _MODERN: Final = "2026-07-28"
-# What a Tool object lacked before the version that brought it.
-_MISSING_FIELDS: Final[Mapping[str, frozenset[str]]] = {
-    "2024-11-05": frozenset({"annotations", "title", "outputSchema", "_meta"}),
-    "2025-03-26": frozenset({"title", "outputSchema", "_meta"}),
-}
+_NEWEST_HANDSHAKE: Final = "2025-11-25"
 
 
 DEFAULT_POLICIES: Final = Policies()
@@ -150,15 +151,29 @@ class ServerSnapshot:
 
     def tool_list(self, version: str) -> bytes:
         """Give the `tools/list` result for a protocol version as JSON, rendered at most once."""
-        missing = _MISSING_FIELDS.get(version, frozenset())
-        key = version if missing or version == _MODERN else "newest-handshake"
+        missing = MISSING_TOOL_FIELDS.get(version, frozenset())
+        key = version if missing or version == _MODERN else _NEWEST_HANDSHAKE
         rendered = self._lists.get(key)
         if rendered is None:
             rendered = self._lists[key] = self._render(missing, is_modern=version == _MODERN)
         return rendered
 
+    @cached_property
+    def search(self) -> ToolSearch | None:
+        """What is offered in place of the tools, where they are not listed."""
+        listing = self.policies.tool_listing
+        is_large = listing == "auto" and (len(self.tools) > MANY_TOOLS or len(to_bytes(self._direct())) > LONG_LIST)
+        return ToolSearch(self.title, self._definitions) if listing == "search" or is_large else None
+
+    def _direct(self) -> list[dict[str, Any]]:
+        return [ToolDefinition.from_json(each).to_tool() for each in self._definitions]
+
+    def lists_the_same_as(self, other: ServerSnapshot) -> bool:
+        """Tell whether a client sees the same tools in both."""
+        return self.tool_list(_NEWEST_HANDSHAKE) == other.tool_list(_NEWEST_HANDSHAKE)
+
     def _render(self, missing: frozenset[str], *, is_modern: bool) -> bytes:
-        listed = (ToolDefinition.from_json(each).to_tool() for each in self._definitions)
+        listed = self._direct() if self.search is None else self.search.offered()
         tools = [{key: value for key, value in tool.items() if key not in missing} for tool in listed]
         result: dict[str, Any] = {"tools": tools}
         if is_modern:

@@ -43,6 +43,11 @@ def migrating_engine(url: URL, *, seconds: int) -> AsyncEngine:
     return _engine(url, seconds=seconds, poolclass=NullPool)
 
 
+def listening_engine(url: URL) -> AsyncEngine:
+    """Make an engine for the one connection that listens to notifications."""
+    return _engine(url, poolclass=NullPool)
+
+
 def _engine(url: URL, *, seconds: int = _COMMAND_SECONDS, **pool: Any) -> AsyncEngine:
     engine = create_async_engine(
         url,

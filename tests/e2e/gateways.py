@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 from mcp.client.client import Client
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 CAUSEWAY = (sys.executable, str(Path(sys.executable).with_name("causeway")))
@@ -213,3 +214,14 @@ async def connected(url: str, mode: str) -> AsyncIterator[Client]:
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
         yield client
+
+
+@asynccontextmanager
+async def connected_by_sse(url: str, **options: Any) -> AsyncIterator[Client]:
+    """Connect the official Python client by HTTP+SSE, the transport of 2024-11-05."""
+
+    def client(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, trust_env=False)
+
+    async with Client(sse_client(f"{url}/sse", httpx_client_factory=client), mode="legacy", **options) as connection:
+        yield connection

@@ -18,7 +18,7 @@ import pytest
 from tests.e2e.backends import Backend, Received, answer, described, parameter
 from tests.e2e.gateways import CAUSEWAY, Gateway, environment, run_causeway, started_gateway, wait_until
 
-CLIENTS = ("cursor", "cline", "vscode", "claude", "codex", "generic")
+CLIENTS = ("cursor", "cline", "vscode", "claude", "claude-desktop", "codex", "generic")
 
 
 @pytest.fixture
@@ -214,6 +214,16 @@ def test_connect_refuses_a_url_that_holds_a_secret(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout) == (2, "")
     assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_connect_says_where_the_key_comes_from_and_never_in_a_link(client: str, tmp_path: Path) -> None:
+    done = run_causeway("connect", "petshop", "--client", client, "--with-key", folder=tmp_path)
+
+    assert done.returncode == 0
+    assert "CAUSEWAY_KEY" in done.stdout or "${input:causeway-key}" in done.stdout
+    links = [unquote(word) for word in done.stdout.split() if word.startswith(("cursor:", "vscode:"))]
+    assert not any("Authorization" in each or "key" in each.lower() for each in links)
 
 
 def link(printed: str, scheme: str) -> str:

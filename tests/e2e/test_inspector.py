@@ -15,7 +15,8 @@ from tests.e2e.gateways import Gateway
 from tests.node_tools import LOCKED, NodeTools, installed
 
 PROGRAM = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
-ERAS = ("legacy", "auto", "modern")
+ERAS = ("legacy", "auto", "modern", "sse")
+"""How it connects: each protocol era over Streamable HTTP, and the handshake over HTTP+SSE."""
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,9 @@ def run(node_tools: NodeTools, pets: str, tmp_path: Path) -> Any:
             node_tools.node,
             node_tools.modules / PROGRAM,
             "--cli",
-            pets,
-            "--transport",
-            "http",
+            *((f"{pets}/sse", "--transport", "sse") if era == "sse" else (pets, "--transport", "http")),
             "--protocol-era",
-            era,
+            "legacy" if era == "sse" else era,
         ]
         return subprocess.run(
             [*command, *arguments, "--format", "json"],

@@ -27,6 +27,10 @@ WITH_VARIABLES = {
 }
 PETS_URL = f"{SERVERS}/pets"
 
+UNSET_POLICIES = dict.fromkeys(
+    ("response_budget", "heal_numbers", "call_timeout", "require_credentials", "tool_listing")
+)
+
 
 def problem(answer: httpx2.Response) -> tuple[int, str]:
     """Give status and code of an answer that has to be an RFC 9457 problem."""
@@ -54,14 +58,17 @@ async def test_a_description_becomes_a_server_that_is_live_at_once(served: Gatew
         "revision": 1,
         "counts": {"operations": 4, "tools": 4, "skipped": 0},
         "diagnostics": [],
-        "endpoints": {"streamable_http": f"{PUBLIC_URL}/mcp/default/pets"},
+        "endpoints": {
+            "streamable_http": f"{PUBLIC_URL}/mcp/default/pets",
+            "sse": f"{PUBLIC_URL}/mcp/default/pets/sse",
+        },
         "security_schemes": [],
         "enabled": True,
         "base_url": None,
         "server_variables": {},
         "instructions": None,
         "certificate_authorities": None,
-        "policies": {"response_budget": None, "heal_numbers": None, "call_timeout": None, "require_credentials": None},
+        "policies": UNSET_POLICIES,
         "openapi": "3.1.0",
     }
     assert await served.listed() == ["list_pets", "add_pet", "get_pet", "delete_pet"]
@@ -640,25 +647,23 @@ async def test_policies_are_set_replaced_and_cleared(local: Gateway) -> None:
     url = f"{SERVERS}/pets"
 
     changed = await local.http.patch(url, json={"policies": {"response_budget": 5_000, "heal_numbers": True}})
-    assert changed.json()["policies"] == {
-        "response_budget": 5_000,
-        "heal_numbers": True,
-        "call_timeout": None,
-        "require_credentials": None,
-    }
-    changed = await local.http.patch(url, json={"policies": {"call_timeout": 2.5}})
-    assert changed.json()["policies"] == {
-        "response_budget": None,
-        "heal_numbers": None,
-        "call_timeout": 2.5,
-        "require_credentials": None,
-    }
+    assert changed.json()["policies"] == {**UNSET_POLICIES, "response_budget": 5_000, "heal_numbers": True}
+    changed = await local.http.patch(url, json={"policies": {"call_timeout": 2.5, "tool_listing": "auto"}})
+    assert changed.json()["policies"] == {**UNSET_POLICIES, "call_timeout": 2.5, "tool_listing": "auto"}
     cleared = await local.http.patch(url, json={"policies": None})
     assert set(cleared.json()["policies"].values()) == {None}
 
 
 @pytest.mark.parametrize(
-    "policies", [{"response_budget": 1}, {"call_timeout": 301}, {"heal_numbers": "sometimes"}, {"unknown": 1}, []]
+    "policies",
+    [
+        {"response_budget": 1},
+        {"call_timeout": 301},
+        {"heal_numbers": "sometimes"},
+        {"tool_listing": "none"},
+        {"unknown": 1},
+        [],
+    ],
 )
 async def test_policies_that_cannot_be_kept_are_refused(local: Gateway, policies: Any) -> None:
     await local.create(name="pets")

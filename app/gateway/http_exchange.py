@@ -1,0 +1,145 @@
+"""One HTTP request to an MCP server, below JSON-RPC: headers and body read, an answer written, a hang-up told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+from app.gateway.snapshots import to_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    Headers = list[tuple[str, str]]
+
+MAX_BODY: Final = 4 * 1024 * 1024
+_CODES: Final = {
+    400: "message_invalid",
+    404: "server_not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    429: "too_many_requests",
+    503: "too_many_streams",
+}
+_JSON: Final = b"application/json"
+
+
+class HttpError(Exception):
+    """An answer below JSON-RPC: a status, a sentence, and further headers."""
+
+    def __init__(self, status: int, sentence: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """Keep the answer."""
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.headers = headers
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its answer."""
+
+
+class cancelled_by_hang_up(contextlib.AbstractContextManager[None]):  # noqa: N801 - reads as a statement
+    """Cancels what runs inside when the client hangs up, and says so by `ClientGoneError`."""
+
+    def __init__(self, receive: Receive) -> None:
+        """Watch `receive`, from which the body has been read."""
+        self._receive = receive
+        self._gone = False
+
+    def __enter__(self) -> None:
+        """Start to watch."""
+        self._task = asyncio.current_task()
+        self._watch = asyncio.ensure_future(self._watching())
+
+    async def _watching(self) -> None:
+        await hang_up(self._receive)
+        self._gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Stop watching; turn the cancellation into what it means."""
+        self._watch.cancel()
+        if self._gone and isinstance(error, asyncio.CancelledError):
+            if self._task is not None:
+                self._task.uncancel()
+            raise ClientGoneError from None
+
+
+async def hang_up(receive: Receive) -> None:
+    """Wait until the client hangs up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def headers_of(scope: Scope) -> Headers:
+    """Give the header fields; their values without the white space around, which some servers keep."""
+    return [(name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in scope["headers"]]
+
+
+def accepted(headers: Headers, *kinds: str) -> bool:
+    """Tell whether a client accepts one of these media types; one that does not say accepts all."""
+    accept = ", ".join(value for name, value in headers if name == "accept").lower() or "*/*"
+    return any(kind in accept for kind in (*kinds, "*/*"))
+
+
+def check_post(method: str, headers: Headers) -> None:
+    """Check what every message has in common; raises `HttpError`."""
+    if method != "POST":
+        raise HttpError(405, "Send MCP messages with POST.", ((b"allow", b"POST"),))
+    if dict(headers).get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HttpError(415, "Send the message as application/json.")
+
+
+async def read_body(receive: Receive, headers: Headers) -> bytes:
+    """Read the body, however it comes; raises `HttpError` where it is too large, and `ClientGoneError`."""
+    declared = dict(headers).get("content-length", "0")
+    too_large = HttpError(413, f"The message is larger than {MAX_BODY:,} bytes.")
+    if declared.isdecimal() and int(declared[:12]) > MAX_BODY:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunks.append(event.get("body", b""))
+        size += len(chunks[-1])
+        if size > MAX_BODY:
+            raise too_large
+        if not event.get("more_body"):
+            return b"".join(chunks)
+
+
+async def respond_problem(send: Send, error: HttpError) -> None:
+    """Answer with an RFC 9457 problem."""
+    code, sentence = _CODES[error.status], error.sentence
+    problem = {"type": f"urn:causeway:problem:{code}", "title": sentence, "detail": sentence, "code": code}
+    body = to_bytes({**problem, "status": error.status})
+    await respond(send, error.status, body, content_type=b"application/problem+json", headers=error.headers)
+
+
+async def respond(
+    send: Send,
+    status: int,
+    body: bytes,
+    *,
+    content_type: bytes = _JSON,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> None:
+    """Answer at once."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,110 @@
+"""Streams of Server-Sent Events that stay open until one side ends them (WHATWG HTML section 9.2).
+
+Nothing that is told waits for a client that does not read: its events are kept up to a bound, beyond which its stream
+ends. Comments keep the connection from being taken for an idle one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from app.gateway.event_stream import STREAM_HEADERS
+from app.gateway.http_exchange import HttpError, hang_up
+
+if TYPE_CHECKING:
+    from app.gateway.http_exchange import Receive, Send
+
+KEEP_ALIVE: Final = 15.0
+"""Seconds without an event after which a comment is sent: proxies close idle connections after 30 to 60."""
+MAX_WAITING: Final = 8 * 1024 * 1024
+"""Bytes that may wait for a client to read them; one event may be larger."""
+MAX_STREAMS: Final = 256
+"""Streams that one server may have open in this process."""
+
+_COMMENT: Final = b": keep-alive\n\n"
+
+
+class OpenStream:
+    """One stream: what is pushed is sent, in order, until `end`, a hang-up, or a client that does not read."""
+
+    def __init__(self, *, last: bytes = b"", keep_alive: float = KEEP_ALIVE, max_waiting: int = MAX_WAITING) -> None:
+        """Start without events; `last` is the one to send when the server ends the stream."""
+        self._last = last
+        self._keep_alive = keep_alive
+        self._max_waiting = max_waiting
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._bytes = 0
+        self._stalled = asyncio.Event()
+
+    def push(self, event: bytes) -> None:
+        """Send an event when the ones before it are sent."""
+        if self._bytes > self._max_waiting:
+            self._stalled.set()
+            return
+        self._bytes += len(event)
+        self._waiting.put_nowait(event)
+
+    def end(self) -> None:
+        """End the stream after what was pushed."""
+        self._waiting.put_nowait(None)
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Answer a request with the stream; returns when it has ended."""
+        running = [asyncio.ensure_future(each) for each in (self._send(send), hang_up(receive), self._stalled.wait())]
+        try:
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in running:
+                each.cancel()
+        if running[0].done() and not running[0].cancelled():
+            running[0].result()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        while (event := await self._next()) is not None:
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+            # What is being sent waits, too: a client that does not read holds `send` up.
+            self._bytes -= 0 if event is _COMMENT else len(event)
+        await send({"type": "http.response.body", "body": self._last})
+
+    async def _next(self) -> bytes | None:
+        try:
+            async with asyncio.timeout(self._keep_alive):
+                return await self._waiting.get()
+        except TimeoutError:
+            return _COMMENT
+
+
+class OpenStreams:
+    """The streams that are open in this process, bounded for each server."""
+
+    def __init__(self, *, most: int = MAX_STREAMS) -> None:
+        """Allow `most` streams for each server."""
+        self._most = most
+        self._open: set[OpenStream] = set()
+        self._counts: Counter[str] = Counter()
+
+    async def run(self, server: str, stream: OpenStream, receive: Receive, send: Send) -> None:
+        """Answer a request with a stream of `server`, for which `check` has found room."""
+        self._open.add(stream)
+        self._counts[server] += 1
+        try:
+            await stream.run(receive, send)
+        finally:
+            self._open.discard(stream)
+            self._counts[server] -= 1
+            if not self._counts[server]:
+                del self._counts[server]
+
+    def check(self, server: str) -> None:
+        """Raise `HttpError` where `server` has as many streams open as it may."""
+        if self._counts[server] >= self._most:
+            sentence = f"This server has {self._most} streams open: close one, or try again later."
+            raise HttpError(503, sentence, ((b"retry-after", b"30"),))
+
+    def end(self) -> None:
+        """End every stream, because this process stops."""
+        for stream in tuple(self._open):
+            stream.end()

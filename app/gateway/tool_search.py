@@ -1,0 +1,137 @@
+"""Three tools in place of many: search, describe and call, for servers whose list would fill a model's context.
+
+Search ranks by BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009) over names, descriptions
+and arguments. A call through `call_tool` is the call of the tool that it names, with the same checks.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from converters import ArgumentsError, ToolDefinition
+from converters.arguments import ArgumentChecker
+from converters.results import ToolResult, failed
+from converters.texts import shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+SEARCH, DESCRIBE, CALL = "search_tools", "describe_tool", "call_tool"
+
+_K1: Final = 1.2
+_B: Final = 0.75
+_NAME_WEIGHT: Final = 3
+_FOUND: Final = 10
+_SUMMARY: Final = 200
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_NAME: Final = {"type": "string", "description": "Name of a tool, as the search gives it."}
+
+
+def _schema(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+_QUERY: Final = {"type": "string", "minLength": 1, "description": "Words for what you want to do, and to what."}
+_LIMIT: Final = {"type": "integer", "minimum": 1, "maximum": 50, "description": f"Tools to give; {_FOUND} if left out."}
+_ARGUMENTS: Final = {"type": "object", "description": "The arguments of the tool, by its input schema."}
+_SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
+    SEARCH: _schema(["query"], query=_QUERY, limit=_LIMIT),
+    DESCRIBE: _schema(["name"], name=_NAME),
+    CALL: _schema(["name"], name=_NAME, arguments=_ARGUMENTS),
+}
+_CHECKERS: Final = {name: ArgumentChecker(schema) for name, schema in _SCHEMAS.items()}
+
+
+class ToolSearch:
+    """The index of one server's tools, and the tools that are offered in their place."""
+
+    def __init__(self, title: str, definitions: Sequence[Mapping[str, Any]]) -> None:
+        """Index the stored definitions."""
+        self._title = title
+        self._tools = {each["name"]: ToolDefinition.from_json(each) for each in definitions}
+        counted = {name: Counter(_words_of(tool)) for name, tool in self._tools.items()}
+        self._lengths = {name: sum(words.values()) for name, words in counted.items()}
+        self._average = sum(self._lengths.values()) / max(1, len(self._lengths))
+        self._places: dict[str, dict[str, int]] = {}
+        for name, words in counted.items():
+            for word, count in words.items():
+                self._places.setdefault(word, {})[name] = count
+
+    def offered(self) -> list[dict[str, Any]]:
+        """Give the three tools as MCP Tool objects."""
+        searched = f"Search the {len(self._tools)} tools of {self._title}. Start here: no other list shows them."
+        texts = {
+            SEARCH: searched,
+            DESCRIBE: "Give the description and the input schema of a tool that the search found.",
+            CALL: "Call a tool that the search found, with arguments by its input schema.",
+        }
+        hints = {"readOnlyHint": True, "openWorldHint": False}
+        return [
+            {
+                "name": name,
+                "description": text,
+                "inputSchema": _SCHEMAS[name],
+                "annotations": {"readOnlyHint": False} if name == CALL else hints,
+            }
+            for name, text in texts.items()
+        ]
+
+    def answer(self, name: str, arguments: Mapping[str, Any]) -> ToolResult | tuple[str, dict[str, Any]]:
+        """Answer a call of one of the three; of `call_tool`, give the name and the arguments of the call it means."""
+        try:
+            values = _CHECKERS[name].check(arguments).values
+        except ArgumentsError as error:
+            return failed(error.message, {"causeway/code": error.problems[0].code})
+        if name == SEARCH:
+            return _structured({"tools": [self._summary(each) for each in self.find(**values)]})
+        tool = self._tools.get(values["name"])
+        if tool is None:
+            near = ", ".join(self.find(values["name"], 5))
+            said = f"There is no tool {values['name'][:100]!r}." + (f" Nearest: {near}." if near else "")
+            return failed(said, {"causeway/code": "tool_unknown"})
+        if name == DESCRIBE:
+            return _structured(tool.to_tool())
+        return tool.name, values.get("arguments", {})
+
+    def find(self, query: str, limit: int = _FOUND) -> list[str]:
+        """Give the names of the tools that fit best, best first; equal ones in the order of the description."""
+        scores: dict[str, float] = {}
+        for word in set(_words(query)):
+            places = self._places.get(word, {})
+            rarity = math.log(1 + (len(self._tools) - len(places) + 0.5) / (len(places) + 0.5))
+            for name, count in places.items():
+                norm = count + _K1 * (1 - _B + _B * self._lengths[name] / self._average)
+                scores[name] = scores.get(name, 0) + rarity * count * (_K1 + 1) / norm
+        order = {name: index for index, name in enumerate(self._tools)}
+        return sorted(scores, key=lambda name: (-scores[name], order[name]))[:limit]
+
+    def _summary(self, name: str) -> dict[str, Any]:
+        tool = self._tools[name]
+        arguments = list(tool.input_schema.get("properties", {}))
+        return {"name": name, "description": shortened(tool.description, _SUMMARY), "arguments": arguments}
+
+
+def _structured(value: dict[str, Any]) -> ToolResult:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return ToolResult(({"type": "text", "text": text},), structured=text)
+
+
+def _words_of(tool: ToolDefinition) -> Iterator[str]:
+    for _ in range(_NAME_WEIGHT):
+        yield from _words(f"{tool.name} {tool.title}")
+    yield from _words(f"{tool.description} {tool.method} {tool.path} {' '.join(tool.tags)}")
+    for name, schema in tool.input_schema.get("properties", {}).items():
+        yield from _words(name)
+        if isinstance(schema, dict):
+            yield from _words(str(schema.get("description", "")))
+
+
+def _words(text: str) -> Iterator[str]:
+    """Split names and sentences into words; a plural is its singular."""
+    for found in _WORD.findall(text):
+        word = found.lower()
+        yield word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word  # noqa: PLR2004 - "was" is no plural
