@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import subprocess
 from collections.abc import AsyncIterator
@@ -98,7 +99,8 @@ async def test_a_call_that_is_given_up_is_cancelled_at_the_api(pets: str, backen
 
 
 async def test_the_key_comes_from_the_environment(tmp_path: Path, backend: Backend) -> None:
-    with started_gateway(tmp_path, settings={"CAUSEWAY_ADMIN_KEY": KEY}) as gateway:
+    settings = {"CAUSEWAY_ADMIN_KEY": KEY, "CAUSEWAY_SECRET_KEY": base64.b64encode(bytes(range(32))).decode()}
+    with started_gateway(tmp_path, settings=settings) as gateway:
         gateway.http.headers["Authorization"] = f"Bearer {KEY}"
         url = gateway.publish("pets", described(backend.url, {"/pets": {"get": {"operationId": "list_pets"}}}))
         async with bridged(url, tmp_path, "legacy", CAUSEWAY_KEY=KEY) as client:
