@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
-    from converters.masking import Mask
+    from converters.masking import Masking
 
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -54,7 +54,7 @@ def _event(message: bytes) -> bytes:
 class NewsOfCall:
     """Tells a client what the API's stream tells of the work: progress where it was asked for, and log messages."""
 
-    def __init__(self, stream: EventStream, message: Message, era: Era, mask: Mask = NO_MASK) -> None:
+    def __init__(self, stream: EventStream, message: Message, era: Era, mask: Masking = NO_MASK) -> None:
         """Tell on `stream` what concerns the request `message`, without the secrets that `mask` knows."""
         meta = (message.params or {}).get("_meta")
         meta = meta if isinstance(meta, dict) else {}
