@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +30,9 @@ _MAX_SKEW: Final = 30.0
 _SKEW_SHARE: Final = 0.1
 # Where the server does not say how long a token lives, the API says so by a 401.
 _UNKNOWN_LIFETIME: Final = 3600.0
+# A token is masked for as long as a call may take, whatever becomes of it.
+_MASKED_SECONDS: Final = 300.0
+_MAX_RECENT: Final = 16
 _REFUSAL_PAUSE: Final = 10.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
@@ -39,7 +43,6 @@ class _Entry:
     """What is known about one token; times are the clock's."""
 
     token: Secret | None = None
-    replaced: Secret | None = None
     renew_at: float = 0.0
     expires_at: float = 0.0
     renewable_at: float = -math.inf
@@ -57,6 +60,7 @@ class AccessTokens:
         self._endpoint = endpoint
         self._clock = clock
         self._entries: dict[str, dict[TokenRequest, _Entry]] = {}
+        self._recent: dict[str, deque[tuple[Secret, float]]] = {}
         self._masks: dict[str, Mask] = {}
 
     async def close(self) -> None:
@@ -86,7 +90,7 @@ class AccessTokens:
             if now < entry.renewable_at:
                 return refused
             entry.renewable_at = now + _REFUSAL_PAUSE
-            entry.token, entry.replaced = None, refused
+            entry.token = None
         if entry.token is not None and now < entry.renew_at:
             return entry.token
         outcome = await self._asked(server, request, entry, authorities)
@@ -120,19 +124,10 @@ class AccessTokens:
             return error
         finally:
             entry.asking = None
-        self._keep(entry, got)
+        _keep(entry, got, self._clock())
+        self._recent.setdefault(server, deque(maxlen=_MAX_RECENT)).append((got.value, self._clock() + _MASKED_SECONDS))
         self._mask_anew(server)
         return got.value
-
-    def _keep(self, entry: _Entry, got: AccessToken) -> None:
-        lifetime = _UNKNOWN_LIFETIME if got.lifetime is None else got.lifetime
-        now = self._clock()
-        # Calls with the token of before are under way, and their answers may hold it.
-        entry.replaced = entry.token or entry.replaced
-        entry.token = got.value
-        entry.expires_at = now + lifetime
-        entry.renew_at = entry.expires_at - min(lifetime * _SKEW_SHARE, _MAX_SKEW)
-        entry.failure, entry.failures = None, 0
 
     def _entry(self, server: str, request: TokenRequest) -> _Entry:
         entries = self._entries.setdefault(server, {})
@@ -145,26 +140,40 @@ class AccessTokens:
         now = self._clock()
         for server, entries in list(self._entries.items()):
             kept = {each: entry for each, entry in entries.items() if entry.asking or now < entry.expires_at}
-            if kept:
-                self._entries[server] = kept
-            else:
-                self._entries.pop(server)
-                self._masks.pop(server, None)
+            self._entries[server] = kept
+            self._mask_anew(server)
 
     def retain(self, server: str, credentials: Collection[Credential]) -> None:
         """Forget the tokens of a server that were not got with one of these credentials."""
-        kept = {each: entry for each, entry in self._entries.pop(server, {}).items() if each.client in credentials}
-        if kept:
-            self._entries[server] = kept
-        self._mask_anew(server)
+        entries = self._entries.get(server, {})
+        self._entries[server] = {each: entry for each, entry in entries.items() if each.client in credentials}
+        for each in {server, *self._recent}:
+            self._mask_anew(each)
 
     def mask(self, server: str) -> Mask:
-        """Give what masks the tokens of a server as they are now, with those that they replaced."""
+        """Give what masks the tokens of a server as they are now, and those that calls under way may still hold."""
         return self._masks.get(server, NO_MASK)
 
     def _mask_anew(self, server: str) -> None:
-        found = [secret for each in self._entries.get(server, {}).values() for secret in (each.token, each.replaced)]
-        if any(found):
-            self._masks[server] = Mask(Token(each) for each in found if each is not None)
+        """Take the tokens there are and the last ones there were: calls outlive a token that is replaced or dropped."""
+        recent = self._recent.get(server, deque())
+        while recent and recent[0][1] <= self._clock():
+            recent.popleft()
+        entries = self._entries.get(server, {})
+        found = {each.token for each in entries.values() if each.token is not None} | {each for each, _ in recent}
+        if found:
+            self._masks[server] = Mask(Token(each) for each in found)
         else:
             self._masks.pop(server, None)
+        if not recent:
+            self._recent.pop(server, None)
+        if not entries:
+            self._entries.pop(server, None)
+
+
+def _keep(entry: _Entry, got: AccessToken, now: float) -> None:
+    lifetime = _UNKNOWN_LIFETIME if got.lifetime is None else got.lifetime
+    entry.token = got.value
+    entry.expires_at = now + lifetime
+    entry.renew_at = entry.expires_at - min(lifetime * _SKEW_SHARE, _MAX_SKEW)
+    entry.failure, entry.failures = None, 0

@@ -121,8 +121,32 @@ async def test_servers_do_not_share_tokens_and_a_credential_that_is_gone_takes_i
         at.tokens.retain("default/pets", [CLIENT])
         assert await at.token() == "token-1"
         at.tokens.retain("default/pets", [])
-        assert at.tokens.mask("default/pets").text("token-1") == "token-1"
+        assert at.tokens.mask("default/pets").text("token-1") == MASK, "calls with it may be under way"
         assert await at.token() == "token-3"
+
+
+async def test_a_token_that_is_forgotten_is_masked_for_as_long_as_a_call_may_take() -> None:
+    async with scene(issued("token-1")) as at:
+        await at.token()
+        at.tokens.retain("default/pets", [])
+        at.clock.now += 299
+        at.tokens.retain("default/dogs", [])
+        assert at.tokens.mask("default/pets").text("token-1") == MASK
+        at.clock.now += 2
+        at.tokens.retain("default/dogs", [])
+        assert at.tokens.mask("default/pets").text("token-1") == "token-1"
+
+
+async def test_where_there_are_many_tokens_those_that_expired_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.outbound.access_tokens._MAX_ENTRIES", 2)
+    async with scene(issued("token-1", 10), issued("token-2"), issued("token-3"), issued("token-4")) as at:
+        for server in ("default/a", "default/b"):
+            await at.token(server=server)
+        at.clock.now += 20
+        assert await at.token(server="default/c") == "token-3"
+        assert await at.token(server="default/b") == "token-2", "it has not expired"
+        assert await at.token(server="default/a") == "token-4"
+        assert at.tokens.mask("default/a").text("token-1 token-4") == f"{MASK} {MASK}"
 
 
 async def test_a_token_that_was_just_replaced_is_masked_as_well() -> None:
