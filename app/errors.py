@@ -87,6 +87,12 @@ class EgressDeniedError(UpstreamError):
     code = "egress_denied"
 
 
+class TokenFailedError(UpstreamError):
+    """No access token was got for a call, so that it was not sent."""
+
+    code = "credential_token_failed"
+
+
 class RedirectDeniedError(UpstreamError):
     """The API redirected to another origin, or too often."""
 

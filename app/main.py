@@ -18,7 +18,7 @@ from app.gateway.policies import Policies
 from app.gateway.ports import Delivery, Posted
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
-from app.outbound import DocumentFetcher, EgressPolicy, HttpUpstream
+from app.outbound import AccessTokens, DocumentFetcher, EgressPolicy, HttpUpstream, TokenEndpoint
 from app.registry import Database
 from app.registry.errors import ServerNotFound
 from app.registry.process_channel import open_channel
@@ -64,11 +64,14 @@ class Application:
         self.database = Database.open(settings.registry_url)
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(policy)
+        self._tokens = AccessTokens(TokenEndpoint(policy))
         self._refreshing = asyncio.Lock()
         events = ServerEvents()
         events.listen(self._refresh)
         self.credentials = Credentials(self.database, keys, OperatorSecrets(settings), events)
-        self._calls = ToolCalls(self._upstream, deadline=settings.call_timeout, credentials=self.credentials)
+        self._calls = ToolCalls(
+            self._upstream, deadline=settings.call_timeout, credentials=self.credentials, tokens=self._tokens
+        )
         self.tools = Tools(self.database, events)
         compiler = Compiler()
         self.servers = Servers(self.database, compiler, events)
@@ -141,6 +144,7 @@ class Application:
         finally:
             if self._channel is not None:
                 await self._channel.close()
+            await self._tokens.close()
             await self._upstream.close()
             await self.database.close()
 
@@ -154,8 +158,10 @@ class Application:
             if loaded is None:
                 self.catalog.drop(namespace, name)
                 self.credentials.drop(namespace, name)
+                self._tokens.retain(f"{namespace}/{name}", ())
                 return
             await self.credentials.hold(namespace, name)
+            self._tokens.retain(f"{namespace}/{name}", self.credentials.held(namespace, name).values())
             server = loaded.server
             self.catalog.put(
                 ServerSnapshot(

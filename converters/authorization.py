@@ -8,13 +8,15 @@ never holds a credential (invariant 1). All of it is values in, values out.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from converters import digest
 from converters.credentials import MASK, ClientCertificate, ClientCredentials, Secret, Token, UserPassword, expected
 from converters.masking import Mask
+from converters.origins import origin as origin_of
+from converters.token_requests import TokenRequest, is_less_protected, token_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -26,7 +28,16 @@ if TYPE_CHECKING:
     Headers = tuple[tuple[str, str], ...]
 
 Reason = Literal[
-    "undeclared", "unusable", "absent", "detached", "unreadable", "scopes", "token", "plaintext", "conflict"
+    "undeclared",
+    "unusable",
+    "absent",
+    "detached",
+    "unreadable",
+    "scopes",
+    "plaintext",
+    "conflict",
+    "token_unsupported",
+    "token_detached",
 ]
 _UNAUTHORIZED: Final = 401
 _MAX_CHALLENGES: Final = 2
@@ -34,10 +45,14 @@ _MAX_CHALLENGES: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class HeldCredential:
-    """A credential at hand and the origins it may be sent to; `credential` is None where it could not be read."""
+    """A credential at hand and the origins it may be sent to; `credential` is None where it could not be read.
+
+    `token_origins` are those where tokens may be asked for with client credentials.
+    """
 
     credential: Credential | None
     origins: frozenset[str]
+    token_origins: frozenset[str] = frozenset()
 
 
 class HeldCredentials:
@@ -46,7 +61,11 @@ class HeldCredentials:
     def __init__(self, by_scheme: Mapping[str, HeldCredential]) -> None:
         """Take the credentials; a change makes a new value."""
         self.by_scheme = by_scheme
-        self.mask = Mask(held.credential for held in by_scheme.values() if held.credential is not None)
+        self.mask = Mask(self.values())
+
+    def values(self) -> list[Credential]:
+        """List the credentials that could be read."""
+        return [held.credential for held in self.by_scheme.values() if held.credential is not None]
 
 
 NO_CREDENTIALS: Final = HeldCredentials({})
@@ -54,11 +73,15 @@ NO_CREDENTIALS: Final = HeldCredentials({})
 
 
 class Lack(NamedTuple):
-    """Why a scheme cannot be satisfied now; `scopes` are those a token lacks."""
+    """Why a scheme cannot be satisfied now.
+
+    `scopes` are those a token lacks, `place` is the origin that is in question, "" for that of the request.
+    """
 
     scheme: str
     reason: Reason
     scopes: tuple[str, ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +130,8 @@ class Field(NamedTuple):
 class Authorization:
     """The credentials of one alternative, as they go into a request; none is the anonymous alternative.
 
-    `index` is the alternative's place in the security requirements, None where there are none.
+    `index` is the alternative's place in the security requirements, None where there are none. With `token` an access
+    token is to be got first, and goes in by `with_token`.
     """
 
     index: int | None = None
@@ -117,6 +141,11 @@ class Authorization:
     cookies: tuple[Field, ...] = ()
     digest: UserPassword | None = None
     certificate: ClientCertificate | None = None
+    token: TokenRequest | None = None
+
+    def with_token(self, token: Secret) -> Authorization:
+        """Put in the access token that was asked for (RFC 6750 section 2.1)."""
+        return replace(self, token=None, headers=(*self.headers, Field("Authorization", token, "Bearer ")))
 
     def flow(
         self, method: str, url: str, headers: Headers, *, client_nonce: Callable[[], str]
@@ -144,12 +173,18 @@ class Authorization:
         """Add the credentials to a request; `is_masked` puts the mask where each secret would stand.
 
         What the request has of the same name gives way: an argument never stands for a credential.
+
+        Raises:
+            ValueError: when it would be sent without the token that it needs.
+
         """
         if not self.schemes:
             return Attempt(url, headers)
+        if self.token is not None and not is_masked:
+            raise ValueError("The access token is missing.")
         write = Field.masked if is_masked else Field.shown
         own = {field.name.lower() for field in self.headers}
-        if self.digest is not None:
+        if self.digest is not None or self.token is not None:
             own.add("authorization")
         kept = [each for each in headers if each[0].lower() not in own]
         kept += [write(field) for field in self.headers]
@@ -157,6 +192,8 @@ class Authorization:
             kept = _with_cookies(kept, [write(field) for field in self.cookies])
         if is_masked and self.digest is not None:
             kept.append(("Authorization", f"Digest {MASK}"))
+        if self.token is not None:
+            kept.append(("Authorization", f"Bearer {MASK}"))
         if self.query:
             url = _with_query(url, [write(field) for field in self.query])
         return Attempt(url, tuple(kept))
@@ -174,15 +211,15 @@ def authorize(
     security: Sequence[SecurityRequirement],
     schemes: Mapping[str, SecurityScheme],
     held: Mapping[str, HeldCredential],
-    origin: str,
+    base: str,
 ) -> Authorization | Refusal:
-    """Choose the alternative whose credentials a request to `origin` carries.
+    """Choose the alternative whose credentials a request to `base`, the URL of its server, carries.
 
     `security` is the operation's own list or, where it has none, the document's: an OR of ANDs, of which one
     alternative is enough (OAS 3.1 section 4.8.30). Satisfiable is an alternative all of whose schemes are declared and
-    have a credential that is bound to `origin` and covers the scopes asked for; roles that other schemes list are "not
-    otherwise defined or exchanged in-band" and are not checked. Of several, the one that asks for the fewest scopes
-    is taken, then the one with the fewest schemes, then the first.
+    have a credential that is bound to its origin and covers the scopes asked for; roles that other schemes list are
+    "not otherwise defined or exchanged in-band" and are not checked. Of several, the one that asks for the fewest
+    scopes is taken, then the one with the fewest schemes, then the first.
 
     The empty alternative `{}` makes security optional, and the specification does not say what an optional credential
     is worth. A credential at hand was supplied to be used (without it the API may show less or count it against a
@@ -193,13 +230,13 @@ def authorize(
     """
     if not security:
         return NO_AUTHORIZATION
-    at_hand = _AtHand(schemes, held, origin)
+    at_hand = _AtHand(schemes, held, base, origin_of(base))
     lacks = [_lacks(each, at_hand) for each in security]
     satisfiable = [index for index, each in enumerate(lacks) if not each]
     if not satisfiable:
         return Refusal(tuple(lacks))
     chosen = min(satisfiable, key=lambda index: _cost(security[index], schemes))
-    return _applied(chosen, [schemes[name] for name, _ in security[chosen].schemes], held)
+    return _applied(chosen, security[chosen], at_hand)
 
 
 def _cost(requirement: SecurityRequirement, schemes: Mapping[str, SecurityScheme]) -> tuple[bool, int, int]:
@@ -214,6 +251,7 @@ def _has_scopes(scheme: SecurityScheme) -> bool:
 class _AtHand(NamedTuple):
     schemes: Mapping[str, SecurityScheme]
     held: Mapping[str, HeldCredential]
+    base: str
     origin: str
 
 
@@ -231,21 +269,37 @@ def _lack(name: str, scopes: Iterable[str], at_hand: _AtHand) -> Lack | None:
         return Lack(name, "unusable")
     if held is None:
         return Lack(name, "absent")
-    return _lack_of(scheme, scopes, held, at_hand.origin)
-
-
-def _lack_of(scheme: SecurityScheme, scopes: Iterable[str], held: HeldCredential, origin: str) -> Lack | None:
     if held.credential is None:
-        return Lack(scheme.name, "unreadable")
-    if origin not in held.origins:
-        return Lack(scheme.name, "detached")
-    if isinstance(held.credential, ClientCredentials):
-        return Lack(scheme.name, "token")
-    if isinstance(held.credential, ClientCertificate) and not origin.startswith("https:"):
+        return Lack(name, "unreadable")
+    if at_hand.origin not in held.origins:
+        return Lack(name, "detached")
+    return _lack_of(scheme, scopes, held, at_hand.base)
+
+
+def _lack_of(scheme: SecurityScheme, scopes: Iterable[str], held: HeldCredential, base: str) -> Lack | None:
+    """Say what a credential lacks that may be sent to `base`."""
+    credential = held.credential
+    if isinstance(credential, ClientCertificate) and not base.startswith("https:"):
         return Lack(scheme.name, "plaintext")
-    granted = held.credential.scopes if isinstance(held.credential, Token) and _has_scopes(scheme) else None
+    if isinstance(credential, ClientCredentials):
+        return _token_lack(scheme, held.token_origins, base) or _scopes_lack(scheme, scopes, credential)
+    return _scopes_lack(scheme, scopes, credential) if isinstance(credential, Token) else None
+
+
+def _scopes_lack(scheme: SecurityScheme, scopes: Iterable[str], credential: Token | ClientCredentials) -> Lack | None:
+    granted = credential.scopes if _has_scopes(scheme) else None
     missing = tuple(each for each in scopes if granted is not None and each not in granted)
     return Lack(scheme.name, "scopes", missing) if missing else None
+
+
+def _token_lack(scheme: SecurityScheme, bound: frozenset[str], base: str) -> Lack | None:
+    """Say why no token can be asked for: the client's secret goes only to the origins it was supplied for."""
+    url = token_source(scheme, base)
+    if not url:
+        return Lack(scheme.name, "token_unsupported")
+    if origin_of(url) not in bound:
+        return Lack(scheme.name, "token_detached", place=origin_of(url))
+    return Lack(scheme.name, "plaintext", place=origin_of(url)) if is_less_protected(url, base) else None
 
 
 def _conflicts(schemes: Iterable[SecurityScheme]) -> tuple[Lack, ...]:
@@ -268,16 +322,19 @@ def _place(scheme: SecurityScheme) -> tuple[str, str]:
 # --- applied
 
 
-def _applied(index: int, schemes: Sequence[SecurityScheme], held: Mapping[str, HeldCredential]) -> Authorization:
+def _applied(index: int, requirement: SecurityRequirement, at_hand: _AtHand) -> Authorization:
     placed: dict[str, list[Field]] = {"header": [], "query": [], "cookie": []}
-    answering = certificate = None
-    for scheme in schemes:
-        credential = held[scheme.name].credential
+    answering = certificate = token = None
+    schemes = [at_hand.schemes[name] for name, _ in requirement.schemes]
+    for scheme, (_, scopes) in zip(schemes, requirement.schemes, strict=True):
+        credential = at_hand.held[scheme.name].credential
         part, name = _place(scheme)
         if isinstance(credential, UserPassword) and scheme.http_name == "digest":
             answering = credential
         elif isinstance(credential, ClientCertificate):
             certificate = credential
+        elif isinstance(credential, ClientCredentials):
+            token = _token_request(scheme, credential, scopes, at_hand.base)
         elif isinstance(credential, (Token, UserPassword)):
             placed[part].append(_field(name, scheme, credential))
     return Authorization(
@@ -288,7 +345,15 @@ def _applied(index: int, schemes: Sequence[SecurityScheme], held: Mapping[str, H
         cookies=tuple(placed["cookie"]),
         digest=answering,
         certificate=certificate,
+        token=token,
     )
+
+
+def _token_request(scheme: SecurityScheme, client: ClientCredentials, scopes: Iterable[str], base: str) -> TokenRequest:
+    """Ask for the scopes that the owner named, with one token for all operations, else for those of the operation."""
+    asked = scopes if client.scopes is None else client.scopes
+    is_discovered = scheme.type == "openIdConnect"
+    return TokenRequest(scheme.name, token_source(scheme, base), is_discovered, client, tuple(sorted(set(asked))))
 
 
 def _field(name: str, scheme: SecurityScheme, credential: Token | UserPassword) -> Field:

@@ -100,13 +100,19 @@ class UserPassword:
 class ClientCredentials:
     """An OAuth 2.0 client (RFC 6749 section 2.3), with the names of RFC 7591; a token is asked for with it.
 
-    `scopes` are those that may be asked for, or None for those that an operation needs.
+    `client_secret` is a private key (PEM) for the method `private_key_jwt`. `scopes` are those that may be asked for,
+    or None for those that an operation needs.
     """
 
     client_id: str
     client_secret: Secret | None
     token_endpoint_auth_method: str
     scopes: frozenset[str] | None = None
+
+    @property
+    def has_private_key(self) -> bool:
+        """Whether the client proves itself by a signature (RFC 7523 section 2.2)."""
+        return self.token_endpoint_auth_method.startswith("private_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +135,27 @@ def expected(scheme: SecurityScheme) -> str:
     if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
         return '{"username": "...", "password": "..."}'
     if scheme.type in {"oauth2", "openIdConnect"}:
-        return '{"value": "ACCESS_TOKEN"}'
+        client = '{"client_id": "...", "client_secret": "..."} or ' if scheme.token_url or scheme.discovery_url else ""
+        return f'{client}{{"value": "ACCESS_TOKEN"}}'
     return '{"value": "..."}'
+
+
+def check_obtainable(scheme: SecurityScheme, credential: Credential) -> None:
+    """Check that tokens can be got with client credentials: by the `clientCredentials` flow, or OpenID Connect.
+
+    The other flows need a person, or that person's password (deprecated, RFC 9700 section 2.4).
+
+    Raises:
+        CredentialError: when the scheme declares none of these; the sentence says what to supply instead.
+
+    """
+    if isinstance(credential, ClientCredentials) and not scheme.token_url and not scheme.discovery_url:
+        declared = f"the flows {', '.join(scheme.flows)}" if scheme.flows else "no flow"
+        raise CredentialError(
+            f"The security scheme {scheme.name!r} declares {declared}, and no `tokenUrl` of `clientCredentials`, by "
+            f"which tokens are got here. Get an access token elsewhere and supply {expected(scheme)}.",
+            pointer="/client_id",
+        )
 
 
 def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credential:
@@ -138,7 +163,8 @@ def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credent
 
     `{"value"}` with `scopes` or without for apiKey, bearer, other HTTP schemes and a token of oauth2 or openIdConnect;
     `{"username", "password"}` for basic and digest; `{"client_id", "client_secret", "token_endpoint_auth_method",
-    "scopes"}` for oauth2 and openIdConnect; `{"certificate", "private_key"}` for mutualTLS. Members that are None count
+    "scopes"}` for oauth2 and openIdConnect, with `private_key` in the place of the secret for `private_key_jwt`;
+    `{"certificate", "private_key"}` for mutualTLS. Members that are None count
     as absent.
 
     Raises:
@@ -156,7 +182,7 @@ def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credent
         _check_members(scheme, members, required={"username", "password"}, wanted=wanted)
         return _user_password(members)
     if "client_id" in members and scheme.type in {"oauth2", "openIdConnect"}:
-        optional = {"client_secret", "token_endpoint_auth_method", "scopes"}
+        optional = {"client_secret", "private_key", "token_endpoint_auth_method", "scopes"}
         _check_members(scheme, members, required={"client_id"}, optional=optional, wanted=wanted)
         return _client(members)
     _check_members(scheme, members, required={"value"}, optional={"scopes"}, wanted=wanted)
@@ -189,31 +215,47 @@ def _user_password(members: Mapping[str, Any]) -> UserPassword:
 
 
 def _client(members: Mapping[str, Any]) -> ClientCredentials:
-    secret = members.get("client_secret")
-    method = members.get("token_endpoint_auth_method", "client_secret_basic" if secret is not None else "none")
+    method = members.get("token_endpoint_auth_method", _usual_method(members))
     if method not in _CLIENT_METHODS:
         raise CredentialError(
             f"`token_endpoint_auth_method` is one of {', '.join(sorted(_CLIENT_METHODS))}.",
             pointer="/token_endpoint_auth_method",
         )
+    name = "private_key" if method == "private_key_jwt" else "client_secret"
+    secret = members.get(name)
     if secret is None and method != "none":
-        raise CredentialError(f"{method} needs a `client_secret`.", pointer="/client_secret")
+        raise CredentialError(f"{method} needs a `{name}`.", pointer=f"/{name}")
+    if {"client_secret", "private_key"} & members.keys() - {name}:
+        raise CredentialError(f"{method} takes a `{name}` and nothing else that is secret.", pointer=f"/{name}")
+    if name == "private_key":
+        secret = _pem(name, secret, _PRIVATE_KEY)
+    elif secret is not None:
+        secret = _text(secret, name)
     return ClientCredentials(
         client_id=_text(members["client_id"], "client_id"),
-        client_secret=None if secret is None else Secret(_text(secret, "client_secret")),
+        client_secret=None if secret is None else Secret(secret),
         token_endpoint_auth_method=method,
         scopes=_scopes(members.get("scopes")),
     )
 
 
+def _usual_method(members: Mapping[str, Any]) -> str:
+    if "private_key" in members:
+        return "private_key_jwt"
+    return "client_secret_basic" if "client_secret" in members else "none"
+
+
 def _certificate(members: Mapping[str, Any]) -> ClientCertificate:
     """Check the form; whether certificate and key belong together is for TLS to say."""
-    for name, form in (("certificate", _CERTIFICATE), ("private_key", _PRIVATE_KEY)):
-        given = members[name]
-        if not isinstance(given, str) or len(given) > _MAX_PEM or not form.fullmatch(given):
-            sentence = f"`{name}` must be PEM (RFC 7468), and a key must not be encrypted."
-            raise CredentialError(sentence, pointer=f"/{name}")
-    return ClientCertificate(members["certificate"].strip() + "\n", Secret(members["private_key"].strip() + "\n"))
+    certificate = _pem("certificate", members["certificate"], _CERTIFICATE)
+    return ClientCertificate(certificate, Secret(_pem("private_key", members["private_key"], _PRIVATE_KEY)))
+
+
+def _pem(name: str, given: Any, form: re.Pattern[str]) -> str:
+    if not isinstance(given, str) or len(given) > _MAX_PEM or not form.fullmatch(given):
+        sentence = f"`{name}` must be PEM (RFC 7468), and a key must not be encrypted."
+        raise CredentialError(sentence, pointer=f"/{name}")
+    return given.strip() + "\n"
 
 
 def _value(scheme: SecurityScheme, given: Any) -> Secret:

@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import quote, quote_plus
 
 from converters.credentials import MASK, ClientCertificate, ClientCredentials, Token
@@ -29,6 +29,18 @@ _GROUP: Final = 3
 _MIN_CORE: Final = 8
 # Characters at the beginning that depend on the bytes before, for a secret that begins 0, 1 or 2 bytes into a group.
 _SHARED: Final = (0, 2, 3)
+
+
+class Masking(Protocol):
+    """What gives texts and bodies without the secrets that it knows."""
+
+    def text(self, text: str) -> str:
+        """Give the text with the mask in the place of every secret."""
+        ...
+
+    def body(self, body: bytes) -> bytes:
+        """Give the body with the mask in the place of every secret."""
+        ...
 
 
 class Mask:
@@ -84,6 +96,9 @@ def _secrets(credential: Credential) -> Iterator[str]:
     if secret is not None:
         yield secret.reveal()
         yield f"{name}:{secret.reveal()}"
+    if secret is not None and isinstance(credential, ClientCredentials):
+        # As client_secret_basic writes it (RFC 6749 section 2.3.1).
+        yield quote_plus(secret.reveal())
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -24,14 +24,18 @@ _WHY: Final[Mapping[Reason, str]] = {
     ),
     "unreadable": "the stored credential of the scheme {name!r} ({summary}) cannot be read; supply it again",
     "scopes": "the token of the scheme {name!r} ({summary}) does not cover {scopes}",
-    "token": (
-        "the scheme {name!r} ({summary}) holds client credentials, with which this release does not get tokens yet; "
-        "supply an access token"
+    "token_unsupported": (
+        "the scheme {name!r} ({summary}) holds client credentials, and the description declares for it no URL where "
+        "tokens are got with them; supply an access token"
+    ),
+    "token_detached": (
+        "the client credentials of the scheme {name!r} ({summary}) were not supplied for the token URL at {origin}, "
+        "so they are not sent there until they are supplied again"
     ),
     "plaintext": "the scheme {name!r} ({summary}) needs https, and {origin} is not",
     "conflict": "the scheme {name!r} ({summary}) goes where another scheme of the same alternative goes",
 }
-_SUPPLIED: Final = frozenset({"absent", "detached", "unreadable", "scopes", "token"})
+_SUPPLIED: Final = frozenset({"absent", "detached", "unreadable", "scopes", "token_unsupported", "token_detached"})
 
 
 def explained(
@@ -60,7 +64,7 @@ def _sentence(lack: Lack, scheme: SecurityScheme | None, origin: str) -> str:
         summary=scheme.summary if scheme else "",
         fault=scheme.fault if scheme else "",
         scopes=", ".join(lack.scopes),
-        origin=origin,
+        origin=lack.place or origin,
     )
 
 

@@ -28,7 +28,6 @@ _VARIABLE: Final = re.compile(r"\{([^{}]+)\}")
 _HEADER_BREAKING: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 # Controls, line and paragraph separators, and direction overrides have no place in a path.
 _PATH_BREAKING: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SAFE_VARIABLE: Final = re.compile(r"[A-Za-z0-9._~:/%-]*")
 
 # What follows a variable in a host: a slash in its value would cut it off.
@@ -145,14 +144,6 @@ def _as_uri(url: str) -> str:
     except UnicodeError:
         raise ServerUnknownError(f"The base URL {url[:200]!r} has a host that is no domain name.") from None
     return f"{parts.scheme}://{host}{quote(parts.path, safe=_LITERAL)}"
-
-
-def origin(url: str) -> str:
-    """Give the origin of an absolute http(s) URL, its port only where it is not the scheme's (RFC 6454 section 6.2)."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
 
 def plan(

@@ -76,8 +76,10 @@ class SecurityScheme:
     """Security Scheme Object (OAS 3.1 section 4.8.27), Swagger 2.0's in the same form.
 
     An `apiKey` has `location` (query, header or cookie) and `parameter`, the name it has there; an `http` scheme has
-    `http_scheme`, a name of the IANA registry as the document spells it. `fault` says why the scheme cannot be used,
-    or is "". `pointer` is where the document declares it.
+    `http_scheme`, a name of the IANA registry as the document spells it. An `oauth2` scheme has the names of its
+    `flows`, and `token_url` from the `clientCredentials` flow; `openIdConnect` has `discovery_url`; both as the
+    document spells them, "" where it does not. `fault` says why the scheme cannot be used, or is "". `pointer` is where
+    the document declares it.
     """
 
     name: str
@@ -86,6 +88,9 @@ class SecurityScheme:
     location: str = ""
     parameter: str = ""
     http_scheme: str = ""
+    flows: tuple[str, ...] = ()
+    token_url: str = ""
+    discovery_url: str = ""
     fault: str = ""
 
     @property
@@ -121,7 +126,19 @@ def _scheme(name: str, value: Mapping[str, Any], pointer: str) -> SecurityScheme
         scheme = str(value.get("scheme", ""))
         fault = "" if _TOKEN.fullmatch(scheme) else "its `scheme` is not the name of an HTTP authentication scheme"
         return SecurityScheme(name, kind, pointer, http_scheme=scheme, fault=fault)
+    if kind == "oauth2":
+        flows = value.get("flows")
+        flows = flows if isinstance(flows, dict) else {}
+        return SecurityScheme(name, kind, pointer, flows=tuple(map(str, flows)), token_url=_token_url(flows))
+    if kind == "openIdConnect":
+        return SecurityScheme(name, kind, pointer, discovery_url=str(value.get("openIdConnectUrl", "")))
     return SecurityScheme(name, kind, pointer, fault="" if kind in _TYPES else "its `type` is not one of OpenAPI's")
+
+
+def _token_url(flows: Mapping[str, Any]) -> str:
+    """Read the token URL of the one flow that needs no user (OAuth Flows Object, OAS 3.1 section 4.8.28)."""
+    flow = flows.get("clientCredentials")
+    return str(flow.get("tokenUrl", "")) if isinstance(flow, dict) else ""
 
 
 def _api_key_fault(location: str, parameter: str) -> str:

@@ -22,7 +22,7 @@ DOCUMENTED_FILES = {
     *("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"),
     *("pyproject.toml", "uv.lock", "requirements.lock", "requirements-dev.lock", "run", "test", "check"),
     *(".ci", ".editorconfig", ".gitattributes", ".gitignore"),
-    *("converters", "app", "migrations", "specs", "tests", "benchmarks", "docker"),
+    *("converters", "app", "migrations", "specs", "tests", "benchmarks", "docker", "docs"),
 }
 SHIPPED_PACKAGES = {"app", "converters", "migrations"}
 FORBIDDEN_NAMES = {
@@ -40,7 +40,7 @@ FORBIDDEN_NAMES = {
 SERVICE_PACKAGES = {
     *("alembic", "aiosqlite", "asyncpg", "sqlalchemy"),
     *("aiohttp", "http.client", "httpcore2", "httpx", "httpx2", "requests", "urllib.request", "urllib3"),
-    *("fastapi", "mcp", "openapi_core", "starlette", "uvicorn", "werkzeug"),
+    *("authlib", "fastapi", "joserfc", "mcp", "openapi_core", "starlette", "uvicorn", "werkzeug"),
 }
 
 

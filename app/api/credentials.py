@@ -29,6 +29,7 @@ def _shown(info: CredentialInfo) -> Credential:
         token_endpoint_auth_method=record.details.get("token_endpoint_auth_method"),
         scopes=record.details.get("scopes"),
         source=CredentialSource(**source) if source else None,
+        token_origins=record.details.get("token_origins"),
         origins=record.details["origins"],
         detached_origins=list(info.detached),
         is_readable=info.is_readable,

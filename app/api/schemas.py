@@ -139,9 +139,13 @@ class NewCredential(_Body):
     token_endpoint_auth_method: Annotated[
         str | None, Field(description="How the client authenticates (RFC 7591 section 2).")
     ] = None
-    scopes: Annotated[list[str] | None, Field(description="The scopes that a token was granted.")] = None
+    scopes: Annotated[
+        list[str] | None, Field(description="The scopes that a token was granted, or that a client is to ask for.")
+    ] = None
     certificate: Annotated[str | None, Field(description="The client certificate, for mutualTLS.")] = None
-    private_key: Annotated[SecretStr | None, Field(description="The certificate's key.")] = None
+    private_key: Annotated[
+        SecretStr | None, Field(description="The key of the certificate, or of a client with `private_key_jwt`.")
+    ] = None
     source: Annotated[
         Literal["env", "file"] | None, Field(description="Where the operator keeps the secret, in its place.")
     ] = None
@@ -169,10 +173,16 @@ class Credential(BaseModel):
     token_endpoint_auth_method: str | None = None
     scopes: list[str] | None = None
     source: CredentialSource | None = None
-    origins: Annotated[list[str], Field(description="Where it may be sent.")]
+    token_origins: Annotated[
+        list[str] | None, Field(description="Where tokens may be asked for with client credentials.")
+    ] = None
+    origins: Annotated[list[str], Field(description="Where it, or a token got with it, may be sent.")]
     detached_origins: Annotated[
         list[str],
-        Field(description="Where requests with the scheme go by now; it is not sent there until it is put again."),
+        Field(
+            description="Where requests with the scheme, or for its tokens, go by now; it is not sent there until it "
+            "is put again."
+        ),
     ]
     is_readable: Annotated[bool, Field(description="False where it does not open with this gateway's key.")]
     created_at: str

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from app.errors import CausewayError
+from app.errors import CausewayError, TokenFailedError
 from converters.authorization import NO_AUTHORIZATION, NO_CREDENTIALS, Authorization
+from converters.masking import NO_MASK
 from converters.refusals import explained
 from converters.request_plans import Piece
 
 if TYPE_CHECKING:
+    from app.gateway.ports import TokenSource
     from app.gateway.snapshots import ServerSnapshot, ServerTool
     from converters.authorization import HeldCredentials, Refusal
+    from converters.credentials import Secret
+    from converters.masking import Masking
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse, ToolResult
+    from converters.token_requests import TokenRequest
 
 _REFUSED: Final = frozenset({401, 403})
 
@@ -36,6 +41,43 @@ class WithoutCredentials:
     def held(self, namespace: str, server: str) -> HeldCredentials:  # noqa: ARG002 - the port's signature
         """Give no credentials."""
         return NO_CREDENTIALS
+
+
+class WithoutTokens:
+    """The `TokenSource` of a gateway that gets none: what needs a token is refused."""
+
+    async def token(
+        self,
+        server: str,  # noqa: ARG002 - the port's signature
+        request: TokenRequest,
+        *,
+        authorities: str,  # noqa: ARG002 - the port's signature
+        refused: Secret | None = None,  # noqa: ARG002 - the port's signature
+    ) -> Secret:
+        """Refuse."""
+        raise TokenFailedError(f"This gateway gets no tokens for the security scheme {request.scheme!r}.")
+
+    def mask(self, server: str) -> Masking:  # noqa: ARG002 - the port's signature
+        """Mask nothing."""
+        return NO_MASK
+
+
+class CallMask:
+    """Masks the secrets of one server: what owners supplied, and the tokens as they are when something is masked."""
+
+    def __init__(self, server: str, held: HeldCredentials, tokens: TokenSource) -> None:
+        """Take what is masked; a token that is got during a call is masked in what comes after it."""
+        self._server = server
+        self._held = held
+        self._tokens = tokens
+
+    def text(self, text: str) -> str:
+        """Give the text with the mask in the place of every secret."""
+        return self._tokens.mask(self._server).text(self._held.mask.text(text))
+
+    def body(self, body: bytes) -> bytes:
+        """Give the body with the mask in the place of every secret."""
+        return self._tokens.mask(self._server).body(self._held.mask.body(body))
 
 
 def authorized(tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials) -> Authorization:
@@ -71,9 +113,8 @@ def previewed(plan: RequestPlan, tool: ServerTool, snapshot: ServerSnapshot, hel
     return replace(plan, url=shown.url, headers=shown.headers, pieces=pieces)
 
 
-def masked(response: ApiResponse, held: HeldCredentials) -> ApiResponse:
+def masked(response: ApiResponse, mask: Masking) -> ApiResponse:
     """Give a response without any secret of the server that the API gave back (acceptance K03)."""
-    mask = held.mask
     fields = ("reason", "content_type", "content_location")
     changed: dict[str, Any] = {name: mask.text(getattr(response, name)) for name in fields}
     changed["body"] = mask.body(response.body)

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.errors import CausewayError, UpstreamError
 from app.gateway.answers import AnswerStore
-from app.gateway.authorizing import CredentialMissingError, WithoutCredentials, authorized, masked, told
+from app.gateway.authorizing import (
+    CallMask,
+    CredentialMissingError,
+    WithoutCredentials,
+    WithoutTokens,
+    authorized,
+    masked,
+    told,
+)
+from app.gateway.sending import Sending
 from converters import ArgumentsError
 from converters.request_plans import ServerUnknownError, plan
 from converters.results import ToolResult, failed, tool_result
@@ -21,11 +30,10 @@ from converters.results import ToolResult, failed, tool_result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.gateway.ports import CredentialSource, OnChunk, Upstream
+    from app.gateway.ports import CredentialSource, OnChunk, TokenSource, Upstream
     from app.gateway.snapshots import ServerSnapshot, ServerTool
-    from converters.authorization import HeldCredentials
     from converters.healing import Repair
-    from converters.masking import Mask
+    from converters.masking import Masking
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse
 
@@ -42,18 +50,29 @@ class UnknownToolError(CausewayError):
 class ToolCalls:
     """Performs tool calls against the APIs behind them."""
 
-    def __init__(self, upstream: Upstream, *, deadline: float, credentials: CredentialSource | None = None) -> None:
-        """Send through `upstream` with `credentials`, by default none; `deadline` in seconds bounds one call."""
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        deadline: float,
+        credentials: CredentialSource | None = None,
+        tokens: TokenSource | None = None,
+    ) -> None:
+        """Send through `upstream` with `credentials` and `tokens`, by default none.
+
+        `deadline` in seconds bounds one call.
+        """
         self.answers = AnswerStore()
         self._upstream = upstream
         self._credentials = credentials or WithoutCredentials()
+        self._tokens = tokens or WithoutTokens()
         self._deadline = deadline
         # One thread: more would not be faster, and would take more turns from the event loop.
         self._shaping = ThreadPoolExecutor(1, "large-answers")
 
-    def mask(self, snapshot: ServerSnapshot) -> Mask:
+    def mask(self, snapshot: ServerSnapshot) -> Masking:
         """Give what masks the secrets of a server in what its API tells."""
-        return self._credentials.held(snapshot.namespace, snapshot.name).mask
+        return CallMask(snapshot.key, self._credentials.held(snapshot.namespace, snapshot.name), self._tokens)
 
     async def call(
         self, snapshot: ServerSnapshot, name: str, arguments: Mapping[str, Any], *, on_chunk: OnChunk | None = None
@@ -64,18 +83,13 @@ class ToolCalls:
         """
         tool = find_tool(snapshot, name)
         held = self._credentials.held(snapshot.namespace, snapshot.name)
+        mask = CallMask(snapshot.key, held, self._tokens)
+        deadline = min(self._deadline, snapshot.policies.call_timeout or self._deadline)
         try:
             request, repairs = planned(tool, arguments)
             authorization = authorized(tool, snapshot, held)
-            response = await self._upstream.send(
-                request,
-                deadline=min(self._deadline, snapshot.policies.call_timeout or self._deadline),
-                server=snapshot.key,
-                is_repeatable=tool.is_repeatable,
-                authorization=authorization,
-                authorities=snapshot.certificate_authorities,
-                on_chunk=on_chunk,
-            )
+            sending = Sending(self._upstream, self._tokens, tool=tool, snapshot=snapshot, deadline=deadline)
+            response = await sending.send(request, authorization, on_chunk=on_chunk)
         except ArgumentsError as error:
             return failed(_explained(tool, error), {"causeway/code": error.problems[0].code})
         except ServerUnknownError as error:
@@ -83,21 +97,21 @@ class ToolCalls:
         except CredentialMissingError as error:
             return failed(error.message, {"causeway/code": error.code, "causeway/schemes": list(error.schemes)})
         except UpstreamError as error:
-            return failed(held.mask.text(error.message), _meta(error))
-        result = told(await self._shaped(response, tool, held), tool, snapshot, held, status=response.status)
+            return failed(mask.text(error.message), _meta(error))
+        result = told(await self._shaped(response, tool, mask), tool, snapshot, held, status=response.status)
         if result.overflow is not None:
             result = result.with_resource(self.answers.keep(snapshot.key, result.overflow))
         return _with_repairs(result, repairs) if repairs else result
 
-    async def _shaped(self, response: ApiResponse, tool: ServerTool, held: HeldCredentials) -> ToolResult:
+    async def _shaped(self, response: ApiResponse, tool: ServerTool, mask: Masking) -> ToolResult:
         if len(response.body) <= _LARGE:
-            return _result(response, tool, held)
-        shape = partial(_result, response, tool, held)
+            return _result(response, tool, mask)
+        shape = partial(_result, response, tool, mask)
         return await asyncio.get_running_loop().run_in_executor(self._shaping, shape)
 
 
-def _result(response: ApiResponse, tool: ServerTool, held: HeldCredentials) -> ToolResult:
-    return tool_result(masked(response, held), tool.output_checker, tool.policies.limits)
+def _result(response: ApiResponse, tool: ServerTool, mask: Masking) -> ToolResult:
+    return tool_result(masked(response, mask), tool.output_checker, tool.policies.limits)
 
 
 def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.gateway.http_exchange import Send
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
-    from converters.masking import Mask
+    from converters.masking import Masking
 
     Push = Callable[[bytes], Awaitable[None]]
 
@@ -56,7 +56,7 @@ def event(message: bytes) -> bytes:
 class NewsOfCall:
     """Tells a client what the API's stream tells of the work: progress where it was asked for, and log messages."""
 
-    def __init__(self, push: Push, message: Message, era: Era, mask: Mask = NO_MASK) -> None:
+    def __init__(self, push: Push, message: Message, era: Era, mask: Masking = NO_MASK) -> None:
         """Tell by `push`, which sends a JSON-RPC message, what concerns the request `message`.
 
         The secrets that `mask` knows are left out.

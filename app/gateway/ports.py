@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from app.gateway.snapshots import ServerSnapshot
     from converters.authorization import Authorization, HeldCredentials
+    from converters.credentials import Secret
+    from converters.masking import Masking
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse
+    from converters.token_requests import TokenRequest
 
 
 OnChunk = Callable[[str, bytes], Awaitable[None]]
@@ -37,6 +40,28 @@ class CredentialSource(Protocol):
 
     def held(self, namespace: str, server: str) -> HeldCredentials:
         """Give the credentials of a server now; the same value as long as none of them changes."""
+        ...
+
+
+class TokenSource(Protocol):
+    """Access tokens, got with client credentials and kept in memory."""
+
+    async def token(
+        self, server: str, request: TokenRequest, *, authorities: str, refused: Secret | None = None
+    ) -> Secret:
+        """Give an access token for calls of `server`, the one there is or a new one.
+
+        `refused` is one that the API did not accept; it comes back where asking for another is of no use now.
+        `authorities` are certificates (PEM) that are trusted beside those of the system.
+
+        Raises:
+            app.errors.UpstreamError: when there is none; its sentence is fit for the caller.
+
+        """
+        ...
+
+    def mask(self, server: str) -> Masking:
+        """Give what masks the tokens of a server as they are now."""
         ...
 
 

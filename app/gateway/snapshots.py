@@ -16,8 +16,9 @@ from app.gateway.tool_search import ToolSearch
 from converters import ToolDefinition
 from converters.arguments import ArgumentChecker
 from converters.authorization import Authorization, HeldCredentials, Refusal, authorize
+from converters.origins import origin
 from converters.outputs import OutputChecker
-from converters.request_plans import base_url, origin
+from converters.request_plans import base_url
 from converters.security import read_schemes
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class ServerTool:
         """Choose which of a server's credentials the tool's requests carry; solved once per change of them."""
         if self._authorized is None or self._authorized[0] is not held:
             schemes = self._snapshot.security_schemes
-            self._authorized = held, authorize(self.definition.security, schemes, held.by_scheme, self.origin)
+            self._authorized = held, authorize(self.definition.security, schemes, held.by_scheme, self.base)
         return self._authorized[1]
 
 

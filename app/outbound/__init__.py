@@ -1,7 +1,9 @@
 """The one door to the network: egress policy, deadlines, limits, and the only clients there are."""
 
+from app.outbound.access_tokens import AccessTokens
 from app.outbound.documents import DocumentFetcher
 from app.outbound.policy import EgressPolicy
+from app.outbound.token_endpoint import TokenEndpoint
 from app.outbound.upstream import HttpUpstream
 
-__all__ = ["DocumentFetcher", "EgressPolicy", "HttpUpstream"]
+__all__ = ["AccessTokens", "DocumentFetcher", "EgressPolicy", "HttpUpstream", "TokenEndpoint"]

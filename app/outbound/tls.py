@@ -50,6 +50,16 @@ def context(authorities: str, certificate: ClientCertificate | None = None) -> s
     return made
 
 
+def widened(authorities: str) -> ssl.SSLContext:
+    """Make a client's context that trusts `authorities` (PEM) beside those of the system.
+
+    For what belongs to an API without being it: its authorization server may be of the same company, or a public one.
+    """
+    made = ssl.create_default_context()
+    made.load_verify_locations(cadata=authorities)
+    return made
+
+
 def _load(made: ssl.SSLContext, certificate: ClientCertificate) -> None:
     """Load a certificate; `ssl` reads files only, so from one in memory, or where there are none a brief one."""
     content = (certificate.certificate + certificate.private_key.reveal()).encode()

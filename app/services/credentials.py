@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from app.errors import CausewayError
 from app.outbound import tls
+from app.outbound.client_authentication import signing_key
 from app.security.operator_secrets import SecretSourceError
 from app.security.sealing import UnreadableSecretError
 from app.services import stored_credentials
-from converters.authorization import NO_CREDENTIALS, Authorization, HeldCredential, HeldCredentials, authorize
-from converters.credentials import ClientCertificate, CredentialError, read_credential
-from converters.request_plans import ServerUnknownError, base_url, origin
+from converters.authorization import NO_CREDENTIALS, Authorization, HeldCredentials, authorize
+from converters.credentials import (
+    ClientCertificate,
+    ClientCredentials,
+    CredentialError,
+    check_obtainable,
+    read_credential,
+)
+from converters.origins import origin
+from converters.request_plans import ServerUnknownError, base_url
 from converters.security import read_schemes
+from converters.token_requests import token_source
 from converters.tool_definitions import security_from_json, server_from_json
 
 if TYPE_CHECKING:
@@ -114,10 +123,7 @@ class Credentials:
             records = await registry.credentials.list(namespace, server)
             schemes = _schemes(await registry.servers.get(namespace, server)) if records else {}
         return HeldCredentials(
-            {
-                each.scheme: HeldCredential(self._read(each, schemes), frozenset(each.details["origins"]))
-                for each in records
-            }
+            {each.scheme: stored_credentials.held(each.details, self._read(each, schemes)) for each in records}
         )
 
     def _read(self, record: CredentialRecord, schemes: Mapping[str, SecurityScheme]) -> Credential | None:
@@ -128,7 +134,7 @@ class Credentials:
                 return stored_credentials.joined(record.details, secret)
             fetched = stored_credentials.joined(record.details, self._sources.read(record.details["source"]))
             scheme = schemes.get(record.scheme)
-            return None if scheme is None else read_credential(scheme, _members(fetched))
+            return None if scheme is None else read_credential(scheme, _members(scheme, fetched))
         except (UnreadableSecretError, SecretSourceError, CredentialError):
             return None
 
@@ -163,11 +169,13 @@ class Credentials:
         if source:
             members[_secret_member(found, members)] = self._sources.read(source)
         credential = read_credential(found, members)
-        if isinstance(credential, ClientCertificate):
-            _check_certificate(credential)
+        check_obtainable(found, credential)
+        _check_keys(credential)
         if not origins:
             raise CredentialUnboundError
-        details = stored_credentials.details_of(credential, origins=origins, source=source or None)
+        details = stored_credentials.details_of(
+            credential, origins=origins, source=source or None, token_origins=targets.token_origins(found)
+        )
         new = stored_credentials.sealed(
             self._keys, (namespace, server, scheme), details, stored_credentials.secret_of(credential)
         )
@@ -188,16 +196,20 @@ class Credentials:
         async with self._database.transaction(read_only=True) as registry:
             record = await registry.servers.get(namespace, server)
             document_url = (await registry.revisions.get(namespace, server)).document_url
-        target = _origin(definition, record, document_url) or ""
+        base = _base(definition, record, document_url) or ""
         schemes = _schemes(record)
-        outcome = authorize(security_from_json(definition["security"]), schemes, held.by_scheme, target)
-        return ToolAuthorization(outcome, schemes, target, credentials_path(namespace, server))
+        outcome = authorize(security_from_json(definition["security"]), schemes, held.by_scheme, base)
+        return ToolAuthorization(outcome, schemes, origin(base) if base else "", credentials_path(namespace, server))
 
     def _described(self, record: CredentialRecord, targets: _Targets) -> CredentialInfo:
+        scheme = targets.schemes.get(record.scheme)
+        detached = targets.origins(record.scheme) - set(record.details["origins"])
+        if scheme is not None and record.details["kind"] == "client":
+            detached |= targets.token_origins(scheme) - set(record.details.get("token_origins", ()))
         return CredentialInfo(
             record=record,
-            scheme=targets.schemes.get(record.scheme),
-            detached=tuple(sorted(targets.origins(record.scheme) - set(record.details["origins"]))),
+            scheme=scheme,
+            detached=tuple(sorted(detached)),
             is_readable=self._read(record, targets.schemes) is not None,
         )
 
@@ -236,12 +248,20 @@ async def rotate(database: Database, keys: SecretKeys) -> Rotation:
     return Rotation(resealed, unreadable)
 
 
-def _check_certificate(credential: ClientCertificate) -> None:
+def _check_keys(credential: Credential) -> None:
+    """Check that what is used with cryptography can be: a certificate with its key, a key that signs."""
     try:
-        tls.context("", credential)
+        if isinstance(credential, ClientCertificate):
+            tls.context("", credential)
     except ValueError:
         sentence = "The certificate and the private key cannot be used together."
         raise CredentialError(sentence, pointer="/certificate") from None
+    try:
+        if isinstance(credential, ClientCredentials) and credential.has_private_key:
+            signing_key(stored_credentials.secret_of(credential))
+    except ValueError:
+        sentence = "The private key cannot sign: it must be an RSA key or one on the curve P-256, P-384 or P-521."
+        raise CredentialError(sentence, pointer="/private_key") from None
 
 
 def credentials_path(namespace: str, server: str) -> str:
@@ -259,23 +279,17 @@ def _secret_member(scheme: SecurityScheme, members: Mapping[str, Any]) -> str:
         return "private_key"
     if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
         return "password"
-    return "client_secret" if members.get("client_id") is not None else "value"
+    if members.get("client_id") is None:
+        return "value"
+    return "private_key" if members.get("token_endpoint_auth_method") == "private_key_jwt" else "client_secret"
 
 
-_SECRET_MEMBERS: Final = {
-    "value": "value",
-    "password": "password",
-    "client": "client_secret",
-    "certificate": "private_key",
-}
-
-
-def _members(credential: Credential) -> dict[str, Any]:
+def _members(scheme: SecurityScheme, credential: Credential) -> dict[str, Any]:
     """Give a credential as an owner would supply it."""
     details = stored_credentials.details_of(credential, origins=(), source=None)
-    secret = _SECRET_MEMBERS[details["kind"]]
-    supplied = {name: value for name, value in details.items() if name not in {"origins", "source", "kind"}}
-    return {**supplied, secret: stored_credentials.secret_of(credential) or None}
+    ours = {"origins", "token_origins", "source", "kind"}
+    supplied = {name: value for name, value in details.items() if name not in ours}
+    return {**supplied, _secret_member(scheme, supplied): stored_credentials.secret_of(credential) or None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +303,18 @@ class _Targets:
 
     def origins(self, scheme: str) -> frozenset[str]:
         """List where requests with a scheme go: those of the operations that name it, else those of all."""
+        return frozenset(origin(each) for each in self._bases(scheme))
+
+    def token_origins(self, scheme: SecurityScheme) -> frozenset[str]:
+        """List where tokens of a scheme are asked for."""
+        found = (token_source(scheme, each) for each in self._bases(scheme.name))
+        return frozenset(origin(each) for each in found if each)
+
+    def _bases(self, scheme: str) -> list[str]:
         naming = [each for each in self.definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]
         distinct = _with_distinct_servers(naming or self.definitions)
-        found = (_origin(each, self.server, self.document_url) for each in distinct)
-        return frozenset(each for each in found if each is not None)
+        found = (_base(each, self.server, self.document_url) for each in distinct)
+        return [each for each in found if each is not None]
 
 
 async def _targets(registry: Registry, namespace: str, server: str) -> _Targets:
@@ -306,9 +328,9 @@ def _with_distinct_servers(definitions: Sequence[Mapping[str, Any]]) -> Iterable
     return {json.dumps(each["servers"]): each for each in definitions}.values()
 
 
-def _origin(definition: Mapping[str, Any], server: ServerRecord, document_url: str | None) -> str | None:
+def _base(definition: Mapping[str, Any], server: ServerRecord, document_url: str | None) -> str | None:
     try:
-        base = base_url(
+        return base_url(
             tuple(server_from_json(each) for each in definition["servers"]),
             override=server.base_url,
             variables=server.server_variables,
@@ -316,4 +338,3 @@ def _origin(definition: Mapping[str, Any], server: ServerRecord, document_url: s
         )
     except ServerUnknownError:
         return None
-    return origin(base)

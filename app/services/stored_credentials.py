@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.registry.records import NewCredential
 from app.security.sealing import Sealed
+from converters.authorization import HeldCredential
 from converters.credentials import ClientCertificate, ClientCredentials, Secret, Token, UserPassword
 
 if TYPE_CHECKING:
@@ -20,8 +21,17 @@ if TYPE_CHECKING:
     from converters.credentials import Credential
 
 
-def details_of(credential: Credential, *, origins: Iterable[str], source: Mapping[str, str] | None) -> dict[str, Any]:
-    """Give what may be shown of a credential; `source` is where its secret is kept, None for the database."""
+def details_of(
+    credential: Credential,
+    *,
+    origins: Iterable[str],
+    source: Mapping[str, str] | None,
+    token_origins: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Give what may be shown of a credential; `source` is where its secret is kept, None for the database.
+
+    `token_origins` are those where tokens may be asked for with client credentials.
+    """
     shown: dict[str, Any] = {"origins": sorted(origins), "source": dict(source) if source else None}
     if isinstance(credential, Token):
         return {**shown, "kind": "value", "scopes": _listed(credential.scopes)}
@@ -34,6 +44,7 @@ def details_of(credential: Credential, *, origins: Iterable[str], source: Mappin
         "kind": "client",
         "client_id": credential.client_id,
         "token_endpoint_auth_method": credential.token_endpoint_auth_method,
+        "token_origins": sorted(token_origins),
         "scopes": _listed(credential.scopes),
     }
 
@@ -67,6 +78,12 @@ def joined(details: Mapping[str, Any], secret: str) -> Credential:
         token_endpoint_auth_method=details["token_endpoint_auth_method"],
         scopes=_scopes(details),
     )
+
+
+def held(details: Mapping[str, Any], credential: Credential | None) -> HeldCredential:
+    """Give a credential as the calls need it; one that was stored without origins for tokens has none."""
+    origins, token_origins = frozenset(details["origins"]), frozenset(details.get("token_origins", ()))
+    return HeldCredential(credential, origins, token_origins)
 
 
 def _scopes(details: Mapping[str, Any]) -> frozenset[str] | None:

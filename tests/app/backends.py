@@ -37,7 +37,8 @@ Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 class Backend:
     """A running backend: replies come one after the other, the last one again and again.
 
-    With `is_resetting` connections are reset before anything is read; `requests` is the ledger of what arrived when.
+    `respond` answers in their place, by what the request says. With `is_resetting` connections are reset before
+    anything is read; `requests` is the ledger of what arrived when.
     """
 
     replies: tuple[bytes | Reply, ...]
@@ -45,6 +46,7 @@ class Backend:
     port: int = 0
     tls: ssl.SSLContext | None = None
     is_resetting: bool = False
+    respond: Callable[[Received, asyncio.StreamWriter], Awaitable[None]] | None = None
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,6 +82,9 @@ class Backend:
                 reply = self.replies[min(len(self.requests), len(self.replies) - 1)]
                 self.requests.append(request)
                 self.arrived.set()
+                if self.respond is not None:
+                    await self.respond(request, writer)
+                    continue
                 await self._answer(reply, reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from converters.authorization import (
 from converters.credentials import ClientCertificate, ClientCredentials, Credential, Secret, Token, UserPassword
 from converters.oas import SecurityRequirement
 from converters.security import read_schemes
+from converters.token_requests import TokenRequest
 
 SCHEMES = read_schemes(
     {
@@ -30,13 +32,18 @@ SCHEMES = read_schemes(
         "bearer": {"type": "http", "scheme": "bearer"},
         "token": {"type": "http", "scheme": "Token"},
         "oauth": {"type": "oauth2", "flows": {}},
+        "grants": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "https://auth.example/token"}}},
+        "grants_in_clear": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "http://auth.example/t"}}},
+        "grants_here": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "../token?tenant=1"}}},
         "oidc": {"type": "openIdConnect"},
+        "discovered": {"type": "openIdConnect", "openIdConnectUrl": "https://auth.example/.well-known/x"},
         "tls": {"type": "mutualTLS"},
         "broken": {"type": "apiKey", "in": "nowhere", "name": "x"},
     },
     "3.1.0",
 )
 ORIGIN = "https://api.example"
+CLIENT = ClientCredentials("c", Secret("s"), "client_secret_post")
 ALL: dict[str, Credential] = {
     "header": Token(Secret("h-key")),
     "other": Token(Secret("o-key")),
@@ -54,6 +61,11 @@ ALL: dict[str, Credential] = {
 def held(*names: str, **further: Credential) -> dict[str, HeldCredential]:
     given = {**{name: ALL[name] for name in names}, **further}
     return {name: HeldCredential(each, frozenset({ORIGIN})) for name, each in given.items()}
+
+
+def for_tokens(name: str, client: ClientCredentials) -> dict[str, HeldCredential]:
+    origins = frozenset({ORIGIN, "https://auth.example", "http://auth.example"})
+    return {name: HeldCredential(client, frozenset({ORIGIN}), origins)}
 
 
 def requirements(*alternatives: Mapping[str, Sequence[str]]) -> list[SecurityRequirement]:
@@ -118,8 +130,23 @@ def test_the_satisfiable_alternative_with_the_fewest_scopes_is_chosen(
         ),
         (
             [{"oauth": []}],
-            held(oauth=ClientCredentials("c", Secret("s"), "client_secret_post")),
-            ((Lack("oauth", "token"),),),
+            held(oauth=CLIENT),
+            ((Lack("oauth", "token_unsupported"),),),
+        ),
+        (
+            [{"grants": []}],
+            held(grants=CLIENT),
+            ((Lack("grants", "token_detached", place="https://auth.example"),),),
+        ),
+        (
+            [{"grants": ["read", "write"]}],
+            for_tokens("grants", replace(CLIENT, scopes=frozenset({"read"}))),
+            ((Lack("grants", "scopes", ("write",)),),),
+        ),
+        (
+            [{"grants_in_clear": []}],
+            for_tokens("grants_in_clear", CLIENT),
+            ((Lack("grants_in_clear", "plaintext", place="http://auth.example"),),),
         ),
         (
             [HEADER],
@@ -285,3 +312,34 @@ def test_a_client_certificate_goes_along_over_https_only() -> None:
     plain = {"tls": HeldCredential(certificate, frozenset({"http://api.example"}))}
     refused = authorize(requirements({"tls": []}), SCHEMES, plain, "http://api.example")
     assert refused == Refusal(((Lack("tls", "plaintext"),),))
+
+
+@pytest.mark.parametrize(
+    ("name", "client", "scopes", "expected"),
+    [
+        ("grants", CLIENT, ["b", "a", "b"], ("https://auth.example/token", False, ("a", "b"))),
+        (
+            "grants",
+            replace(CLIENT, scopes=frozenset("cab")),
+            ["a"],
+            ("https://auth.example/token", False, tuple("abc")),
+        ),
+        ("grants_here", CLIENT, [], ("https://api.example/v1/token?tenant=1", False, ())),
+        ("discovered", CLIENT, [], ("https://auth.example/.well-known/x", True, ())),
+    ],
+)
+def test_client_credentials_ask_for_a_token_before_the_request(
+    name: str, client: ClientCredentials, scopes: list[str], expected: tuple[str, bool, tuple[str, ...]]
+) -> None:
+    base = f"{ORIGIN}/v1/eu/pets"
+    found = authorize(requirements({name: scopes}), SCHEMES, for_tokens(name, client), base)
+    assert isinstance(found, Authorization)
+    url, is_discovered, asked = expected
+    assert found.token == TokenRequest(name, url, is_discovered, client, asked)
+    headers = (("authorization", "mine"), *PLAIN)
+    assert found.applied(base, headers, is_masked=True).headers == (*PLAIN, ("Authorization", "Bearer ***"))
+    with pytest.raises(ValueError, match="access token is missing"):
+        found.applied(base, headers)
+    given = found.with_token(Secret("t.1"))
+    assert given.applied(base, headers).headers == (*PLAIN, ("Authorization", "Bearer t.1"))
+    assert given.token is None

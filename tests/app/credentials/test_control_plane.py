@@ -38,6 +38,7 @@ async def test_a_credential_is_supplied_listed_and_removed_and_never_shown(serve
         "token_endpoint_auth_method": None,
         "scopes": None,
         "source": None,
+        "token_origins": None,
         "origins": ["https://api.example"],
         "detached_origins": [],
         "is_readable": True,
@@ -113,15 +114,14 @@ async def test_a_server_that_is_not_there_has_no_credentials(served: Gateway, me
     assert problem(answer) == (404, "server_not_found")
 
 
-async def test_client_credentials_are_stored_and_a_call_says_that_a_token_is_needed(served: Gateway) -> None:
+async def test_client_credentials_are_stored_with_the_origins_of_api_and_token_url(served: Gateway) -> None:
     await served.create(secured([{"oauth": ["read"]}]), base_url="https://api.example")
     body = {"client_id": "c1", "client_secret": "canary-secret", "scopes": ["read"]}
     shown = (await served.http.put(f"{CREDENTIALS}/oauth", json=body)).json()
     assert (shown["kind"], shown["client_id"], shown["scopes"]) == ("client", "c1", ["read"])
     assert shown["token_endpoint_auth_method"] == "client_secret_basic"
-    result = await call(served)
-    assert result["_meta"]["causeway/code"] == "credential_missing"
-    assert "supply an access token" in text(result)
+    assert (shown["origins"], shown["token_origins"]) == (["https://api.example"], ["https://auth.example"])
+    assert shown["detached_origins"] == []
 
 
 async def test_the_tools_api_says_what_a_call_would_carry_and_what_it_lacks(served: Gateway) -> None:
@@ -137,7 +137,7 @@ async def test_the_tools_api_says_what_a_call_would_carry_and_what_it_lacks(serv
     assert lacking["authorization"]["detail"] == (
         "It needs a credential: no credential was supplied for the scheme 'oauth' (oauth2). Instead of that, 'header' "
         "and 'basic' would do. Supply it with PUT /api/v1/namespaces/default/servers/pets/credentials/oauth and the "
-        'body {"value": "ACCESS_TOKEN"}.'
+        'body {"client_id": "...", "client_secret": "..."} or {"value": "ACCESS_TOKEN"}.'
     )
     await supply(served, "header", "basic")
     chosen = (await served.http.get(f"{SERVER}/tools/get_pet")).json()["authorization"]

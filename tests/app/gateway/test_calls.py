@@ -23,6 +23,7 @@ UPSTREAM_ERRORS = [
     (errors.ResponseTooLargeError, "response_too_large"),
     (errors.EgressDeniedError, "egress_denied"),
     (errors.RedirectDeniedError, "redirect_denied"),
+    (errors.TokenFailedError, "credential_token_failed"),
 ]
 
 

@@ -1,0 +1,75 @@
+"""A planned request with its credentials on the way: with an access token where it needs one.
+
+The API's 401 means that the request was not performed for want of valid credentials (RFC 9110 section 15.5.2), and its
+body is at hand. So whatever its method it is sent once more with a new token, where one is to be had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from app.errors import UpstreamTimeoutError
+
+if TYPE_CHECKING:
+    from app.gateway.ports import OnChunk, TokenSource, Upstream
+    from app.gateway.snapshots import ServerSnapshot, ServerTool
+    from converters.authorization import Authorization
+    from converters.credentials import Secret
+    from converters.request_plans import RequestPlan
+    from converters.results import ApiResponse
+    from converters.token_requests import TokenRequest
+
+_UNAUTHORIZED: Final = 401
+
+
+class Sending:
+    """One call of a tool, from its plan to the API's answer."""
+
+    def __init__(
+        self, upstream: Upstream, tokens: TokenSource, *, tool: ServerTool, snapshot: ServerSnapshot, deadline: float
+    ) -> None:
+        """Send through `upstream` with tokens of `tokens`; `deadline` in seconds bounds all of it."""
+        self._upstream = upstream
+        self._tokens = tokens
+        self._tool = tool
+        self._snapshot = snapshot
+        self._seconds = deadline
+        self._ends = asyncio.get_running_loop().time() + deadline
+
+    async def send(
+        self, plan: RequestPlan, authorization: Authorization, *, on_chunk: OnChunk | None = None
+    ) -> ApiResponse:
+        """Send the request and give the answer; raises `UpstreamError` where there is none."""
+        if authorization.token is None:
+            return await self._sent(plan, authorization, on_chunk)
+        token = await self._token(authorization.token)
+        response = await self._sent(plan, authorization.with_token(token), on_chunk)
+        if response.status != _UNAUTHORIZED:
+            return response
+        other = await self._token(authorization.token, refused=token)
+        return response if other == token else await self._sent(plan, authorization.with_token(other), on_chunk)
+
+    async def _token(self, request: TokenRequest, refused: Secret | None = None) -> Secret:
+        authorities = self._snapshot.certificate_authorities
+        try:
+            async with asyncio.timeout_at(self._ends):
+                return await self._tokens.token(self._snapshot.key, request, authorities=authorities, refused=refused)
+        except TimeoutError:
+            text = f"The call was not sent: there was no access token within {self._seconds:g} seconds."
+            raise UpstreamTimeoutError(text) from None
+
+    def _left(self) -> float:
+        """Give the seconds that are left, in tenths because they are told."""
+        return max(round(self._ends - asyncio.get_running_loop().time(), 1), 0.0)
+
+    async def _sent(self, plan: RequestPlan, authorization: Authorization, on_chunk: OnChunk | None) -> ApiResponse:
+        return await self._upstream.send(
+            plan,
+            deadline=self._left(),
+            server=self._snapshot.key,
+            is_repeatable=self._tool.is_repeatable,
+            authorization=authorization,
+            authorities=self._snapshot.certificate_authorities,
+            on_chunk=on_chunk,
+        )
