@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from app.gateway.ports import CredentialSource
     from app.registry.process_channel import ProcessChannel
+    from app.security.callers import Caller
     from app.settings import Settings
 
     Scope = MutableMapping[str, Any]
@@ -213,13 +214,17 @@ class _GatewayTools:
         self._calls = calls
         self._credentials = credentials
 
-    async def call(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        result = await self._calls.call(self._snapshot(namespace, server), tool, arguments)
+    async def call(
+        self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any], *, caller: Caller
+    ) -> dict[str, Any]:
+        result = await self._calls.call(self._snapshot(namespace, server), tool, arguments, caller=caller)
         return result.to_json()
 
-    def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> PreviewedCall:
+    def preview(
+        self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any], *, caller: Caller
+    ) -> PreviewedCall:
         snapshot = self._snapshot(namespace, server)
-        found = find_tool(snapshot, tool)
+        found = find_tool(snapshot, tool, caller)
         plan = planned(found, arguments).request
         try:
             return PreviewedCall(previewed(plan, found, snapshot, self._credentials.held(namespace, server)), "")

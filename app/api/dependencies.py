@@ -9,6 +9,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 from fastapi import Depends, Path, Query, Request
 
 from app.registry import Database
+from app.security.callers import Caller, caller_of
 from app.services.credentials import Credentials
 from app.services.import_description import ImportDescription
 from app.services.namespaces import Namespaces
@@ -27,11 +28,15 @@ class PreviewedCall(NamedTuple):
 class ToolPort(Protocol):
     """The gateway's tools/call, for trying tools out from the control plane."""
 
-    async def call(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def call(
+        self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any], *, caller: Caller
+    ) -> dict[str, Any]:
         """Perform a call; gives the MCP result."""
         ...
 
-    def preview(self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any]) -> PreviewedCall:
+    def preview(
+        self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any], *, caller: Caller
+    ) -> PreviewedCall:
         """Build the request a call would send, credentials masked; nothing is sent."""
         ...
 
@@ -55,7 +60,12 @@ def _control(request: Request) -> ControlPlane:
     return control
 
 
+def _who(request: Request) -> Caller:
+    return caller_of(request.scope)
+
+
 Control = Annotated[ControlPlane, Depends(_control)]
+Who = Annotated[Caller, Depends(_who)]
 NamespaceName = Annotated[str, Path(alias="namespace", description="Name of the namespace.")]
 ServerName = Annotated[str, Path(alias="server", description="Name of the server.")]
 SchemeName = Annotated[str, Path(alias="scheme", description="Name of the security scheme.")]

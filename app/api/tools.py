@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from app.api.dependencies import Control, ControlPlane, NamespaceName, ServerName, ToolName
+from app.api.dependencies import Control, ControlPlane, NamespaceName, ServerName, ToolName, Who
 from app.api.exact_json import ExactJsonRoute
 from app.api.schemas import (
     Authorization,
@@ -92,10 +92,10 @@ async def update_tool(
 
 @router.post("/{tool}/preview", operation_id="preview_tool", summary="Preview a request")
 async def preview_tool(
-    control: Control, namespace: NamespaceName, server: ServerName, tool: ToolName, body: ToolArguments
+    control: Control, who: Who, namespace: NamespaceName, server: ServerName, tool: ToolName, body: ToolArguments
 ) -> Preview:
     """Show the HTTP request a call would send, and what of the description made each piece; nothing is sent."""
-    plan, refusal = control.tool_port.preview(namespace, server, tool, body.arguments)
+    plan, refusal = control.tool_port.preview(namespace, server, tool, body.arguments, caller=who)
     text, encoding = _body_text(plan.body)
     return Preview(
         method=plan.method,
@@ -110,10 +110,10 @@ async def preview_tool(
 
 @router.post("/{tool}/call", operation_id="call_tool", summary="Try a call", response_model_exclude_unset=True)
 async def call_tool(
-    control: Control, namespace: NamespaceName, server: ServerName, tool: ToolName, body: ToolArguments
+    control: Control, who: Who, namespace: NamespaceName, server: ServerName, tool: ToolName, body: ToolArguments
 ) -> CallResult:
     """Perform a tool call and give its MCP result."""
-    return CallResult(**await control.tool_port.call(namespace, server, tool, body.arguments))
+    return CallResult(**await control.tool_port.call(namespace, server, tool, body.arguments, caller=who))
 
 
 def _body_text(body: bytes | None) -> tuple[str | None, Literal["text", "base64"]]:

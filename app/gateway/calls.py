@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from app.gateway.ports import CredentialSource, OnChunk, TokenSource, Upstream
     from app.gateway.snapshots import ServerSnapshot, ServerTool
+    from app.security.callers import Caller
     from converters.healing import Repair
     from converters.masking import Masking
     from converters.request_plans import RequestPlan
@@ -75,13 +76,19 @@ class ToolCalls:
         return CallMask(snapshot.key, self._credentials.held(snapshot.namespace, snapshot.name), self._tokens)
 
     async def call(
-        self, snapshot: ServerSnapshot, name: str, arguments: Mapping[str, Any], *, on_chunk: OnChunk | None = None
+        self,
+        snapshot: ServerSnapshot,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        caller: Caller,
+        on_chunk: OnChunk | None = None,
     ) -> ToolResult:
-        """Perform one call; raises only `UnknownToolError`.
+        """Perform one call for `caller`; raises only `UnknownToolError`.
 
         `on_chunk` is told the media type and each piece of the API's answer as it comes.
         """
-        tool = find_tool(snapshot, name)
+        tool = find_tool(snapshot, name, caller)
         held = self._credentials.held(snapshot.namespace, snapshot.name)
         mask = CallMask(snapshot.key, held, self._tokens)
         deadline = min(self._deadline, snapshot.policies.call_timeout or self._deadline)
@@ -114,10 +121,10 @@ def _result(response: ApiResponse, tool: ServerTool, mask: Masking) -> ToolResul
     return tool_result(masked(response, mask), tool.output_checker, tool.policies.limits)
 
 
-def find_tool(snapshot: ServerSnapshot, name: str) -> ServerTool:
-    """Find an enabled tool; raises `UnknownToolError`."""
+def find_tool(snapshot: ServerSnapshot, name: str, caller: Caller) -> ServerTool:
+    """Find an enabled tool that `caller` may call; raises `UnknownToolError`."""
     tool = snapshot.tools.get(name)
-    if tool is None:
+    if tool is None or not caller.may_call(snapshot.namespace, snapshot.name, name):
         raise UnknownToolError(f"The server {snapshot.name!r} has no tool {name[:100]!r}.")
     return tool
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
     from app.gateway.snapshots import ServerSnapshot
+    from app.security.callers import Caller
 
 _OFFERED: Final = frozenset({SEARCH, DESCRIBE, CALL})
 
@@ -34,8 +35,10 @@ class Dispatcher:
         self._calls = calls
         self._kernels = Kernels(calls.answers)
 
-    async def result(self, snapshot: ServerSnapshot, message: Message, era: Era, *, push: Push | None = None) -> bytes:
-        """Give the result of a request as JSON; `push` sends what is told of the work meanwhile.
+    async def result(
+        self, snapshot: ServerSnapshot, message: Message, era: Era, *, caller: Caller, push: Push | None = None
+    ) -> bytes:
+        """Give the result of a request of `caller` as JSON; `push` sends what is told of the work meanwhile.
 
         Raises:
             KernelError: with the JSON-RPC error to answer with.
@@ -51,7 +54,7 @@ class Dispatcher:
             news = None if push is None else NewsOfCall(push, message, era, self._calls.mask(snapshot))
             on_chunk = None if news is None else news.on_chunk
             try:
-                result = await self._calls.call(snapshot, name, arguments, on_chunk=on_chunk)
+                result = await self._calls.call(snapshot, name, arguments, caller=caller, on_chunk=on_chunk)
             except UnknownToolError as error:
                 raise KernelError(INVALID_PARAMS, error.message) from None
             return _rendered(result, snapshot, era)

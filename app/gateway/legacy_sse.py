@@ -8,12 +8,11 @@ reach another process than the stream did: the relay brings it to the one that h
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, quote
 
 from app.gateway import messages
@@ -24,14 +23,16 @@ from app.gateway.messages import INTERNAL_ERROR, MessageError, error_bytes, resu
 from app.gateway.open_streams import OpenStream
 from app.gateway.ports import Delivery, Posted
 from app.gateway.snapshots import to_bytes
+from app.security.callers import caller_of
 
 if TYPE_CHECKING:
     from app.gateway.dispatch import Dispatcher
-    from app.gateway.http_exchange import Headers, Receive, Scope, Send
+    from app.gateway.http_exchange import Receive, Scope, Send
     from app.gateway.messages import Message, RequestId
     from app.gateway.open_streams import OpenStreams
     from app.gateway.ports import StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
+    from app.security.callers import Caller
 
 MAX_REQUESTS: Final = 64
 """Requests of one stream that may wait for their answers."""
@@ -48,10 +49,14 @@ class _Session:
     """A client's stream, and the requests whose answers go there."""
 
     server: str
-    caller: str
+    caller: Caller
     stream: OpenStream = field(default_factory=OpenStream)
     version: str | None = None
     working: dict[RequestId, asyncio.Task[None]] = field(default_factory=dict)
+
+    def belongs_to(self, posted: Posted) -> bool:
+        """Tell whether a message comes from who opened the stream, for the same server."""
+        return (self.server, self.caller.subject) == (posted.server, posted.caller)
 
     async def push(self, message: bytes) -> None:
         self.stream.push(event(message))
@@ -100,7 +105,7 @@ class LegacySse:
         if not accepted(headers, "text/event-stream", "text/*"):
             raise HttpError(406, "Accept text/event-stream: the answer is a stream of events.")
         self._streams.check(snapshot.key)
-        session = _Session(snapshot.key, _caller(headers))
+        session = _Session(snapshot.key, caller_of(scope))
         session_id = f"{self._relay.process if self._relay else 'p'}.{secrets.token_urlsafe(24)}"
         session.stream.push(b"event: endpoint\ndata: " + self._endpoint(snapshot, session_id).encode() + b"\n\n")
         self._sessions[session_id] = session
@@ -127,7 +132,7 @@ class LegacySse:
         named = _SESSION_ID.fullmatch(session_id)
         if named is None:
             raise HttpError(_NO_STREAM.status, _NO_STREAM.sentence)
-        posted = Posted(snapshot.key, session_id, _caller(headers), await read_body(receive, headers))
+        posted = Posted(snapshot.key, session_id, caller_of(scope).subject, await read_body(receive, headers))
         if self._relay is None or named[1] == self._relay.process:
             delivery = await self._delivered(posted)
         else:
@@ -140,7 +145,7 @@ class LegacySse:
         """Begin what a message asks for, in the process that holds its stream."""
         session = self._sessions.get(posted.stream)
         snapshot = self._catalog.find(*posted.server.split("/", 1))
-        if session is None or snapshot is None or (session.server, session.caller) != (posted.server, posted.caller):
+        if session is None or snapshot is None or not session.belongs_to(posted):
             return _NO_STREAM
         try:
             message = messages.read(posted.body)
@@ -171,7 +176,7 @@ class LegacySse:
     async def _work(self, session: _Session, snapshot: ServerSnapshot, message: Message) -> None:
         era = Era(session.version or _VERSION, is_modern=False, has_stream=True)
         try:
-            result = await self._dispatcher.result(snapshot, message, era, push=session.push)
+            result = await self._dispatcher.result(snapshot, message, era, caller=session.caller, push=session.push)
         except KernelError as error:
             answer = error_bytes(message.request_id, error.code, error.message, error.data)
         else:
@@ -182,9 +187,3 @@ class LegacySse:
 
 
 _NO_STREAM: Final = Delivery(404, "You have no stream of this id open: open one with GET at the server's /sse.")
-
-
-def _caller(headers: Headers) -> str:
-    """Tell callers apart by what they show; a stream takes messages only with what it was opened with."""
-    shown: list[Any] = sorted(each for each in headers if each[0] in {"authorization", "x-api-key"})
-    return hashlib.sha256(to_bytes(shown)).hexdigest()

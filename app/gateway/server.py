@@ -30,6 +30,7 @@ from app.gateway.legacy_sse import LegacySse
 from app.gateway.messages import MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import MAX_STREAMS, OpenStreams
 from app.gateway.subscriptions import LISTEN, Subscriptions
+from app.security.callers import caller_of
 
 if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from app.gateway.messages import Message
     from app.gateway.ports import StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
+    from app.security.callers import Caller
 
 __all__ = ["MAX_BODY", "McpEndpoint"]
 
@@ -48,6 +50,7 @@ _SERVER_PARTS: Final = 4
 class _Exchange:
     """One POST and the ways to answer it."""
 
+    caller: Caller
     headers: Headers
     receive: Receive
     stream: EventStream
@@ -125,7 +128,7 @@ class McpEndpoint:
         except KernelError as error:
             await respond(send, http_status(error.code), _error(message, error))
             return
-        exchange = _Exchange(headers, receive, EventStream(send))
+        exchange = _Exchange(caller_of(scope), headers, receive, EventStream(send))
         status, answer = await self._answer(snapshot, message, era, exchange)
         if exchange.stream.is_open:
             await exchange.stream.finish(answer)
@@ -143,11 +146,11 @@ class McpEndpoint:
 
     async def _result(self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange) -> bytes:
         if message.method != "tools/call":
-            return await self._dispatcher.result(snapshot, message, era)
+            return await self._dispatcher.result(snapshot, message, era, caller=exchange.caller)
         takes_news = any(name == "accept" and "text/event-stream" in value.lower() for name, value in exchange.headers)
         push = exchange.stream.push if takes_news else None
         with cancelled_by_hang_up(exchange.receive):
-            return await self._dispatcher.result(snapshot, message, era, push=push)
+            return await self._dispatcher.result(snapshot, message, era, caller=exchange.caller, push=push)
 
 
 def _error(message: Message, error: KernelError) -> bytes:

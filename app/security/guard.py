@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from app.security.callers import ADMIN, LOCAL, NOBODY, Caller, set_caller
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
@@ -72,17 +74,18 @@ class Guard:
         if scope["type"] != "http":
             await _refuse(send, _Refusal(403, "forbidden", "Only HTTP is served here."), scope["type"])
             return
-        refusal = self._check(scope)
-        if refusal is not None:
-            await _refuse(send, refusal, "http")
+        caller = self._check(scope)
+        if isinstance(caller, _Refusal):
+            await _refuse(send, caller, "http")
             return
+        set_caller(scope, caller)
         limited = _LimitedExchange(receive, send)
         with contextlib.suppress(BodyTooLargeError):
             await self._inner(scope, limited.receive, limited.send)
         if limited.is_cut_off:
             await _refuse(send, _TOO_LARGE, "http")
 
-    def _check(self, scope: Scope) -> _Refusal | None:
+    def _check(self, scope: Scope) -> Caller | _Refusal:
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value.strip())
@@ -90,7 +93,7 @@ class Guard:
             self._check_host(headers.get(b"host", []))
             or self._check_origin(headers.get(b"origin", []))
             or _check_size(headers.get(b"content-length", []))
-            or self._check_key(scope["path"], headers)
+            or self._caller(scope["path"], headers)
         )
 
     def _is_ours(self, host: str) -> bool:
@@ -108,15 +111,17 @@ class Guard:
                 return _Refusal(403, "origin_denied", "Requests from that origin are not allowed.")
         return None
 
-    def _check_key(self, path: str, headers: dict[bytes, list[bytes]]) -> _Refusal | None:
-        if self._rules.admin_key is None or path in _OPEN_PATHS:
-            return None
+    def _caller(self, path: str, headers: dict[bytes, list[bytes]]) -> Caller | _Refusal:
+        if self._rules.admin_key is None:
+            return LOCAL
+        if path in _OPEN_PATHS:
+            return NOBODY
         given = headers.get(b"authorization", []) + headers.get(b"x-api-key", [])
         if len(given) == 1:
             scheme, _, rest = given[0].partition(b" ")
             key = rest.strip() if scheme.lower() == b"bearer" and rest else given[0]
             if hmac.compare_digest(key, self._rules.admin_key.encode()):
-                return None
+                return ADMIN
         challenge = ((b"www-authenticate", b'Bearer realm="causeway"'),)
         return _Refusal(
             401, "unauthorized", "A valid key is needed: Authorization: Bearer KEY, or X-API-Key.", challenge

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.security.callers import LOCAL, Caller, set_caller
+
 Event = MutableMapping[str, Any]
 Asgi = Callable[[Event, Callable[[], Awaitable[Event]], Callable[[Event], Awaitable[None]]], Awaitable[None]]
 
@@ -37,6 +39,7 @@ class Exchange:
     headers: Sequence[tuple[str, str]] = ()
     chunks: Sequence[bytes] = (b"",)
     kind: str = "http"
+    caller: Caller = LOCAL
     sent: list[Event] = field(default_factory=list)
     read: int = 0
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,6 +61,7 @@ class Exchange:
             "client": ("127.0.0.1", 50_000),
             "server": ("127.0.0.1", 8080),
         }
+        set_caller(scope, self.caller)
         await self.app(scope, self._receive, self._send)
         if not self.sent:
             return None

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from app.security.callers import LOCAL, Caller
 from tests.app.asgi import Asgi, Exchange
 
 
@@ -58,9 +59,10 @@ async def listening(
     method: str = "GET",
     headers: Sequence[tuple[str, str]] = (),
     chunks: Sequence[bytes] = (b"",),
+    caller: Caller = LOCAL,
 ) -> AsyncIterator[Listener]:
     """Open a stream, and hang up at the end."""
-    exchange = Exchange(app, method=method, path=path, headers=headers, chunks=chunks)
+    exchange = Exchange(app, method=method, path=path, headers=headers, chunks=chunks, caller=caller)
     task = asyncio.create_task(exchange.run())
     try:
         async with asyncio.timeout(5):

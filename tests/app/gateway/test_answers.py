@@ -12,6 +12,7 @@ import pytest
 
 from app.gateway.calls import ToolCalls
 from app.outbound import EgressPolicy, HttpUpstream
+from app.security.callers import LOCAL
 from converters.results import ToolResult
 from tests.app.backends import backend, json_reply, reply
 from tests.app.descriptions import description, operation, snapshot
@@ -30,7 +31,7 @@ async def calls() -> AsyncIterator[ToolCalls]:
 
 async def answered(calls: ToolCalls, answer: bytes) -> ToolResult:
     async with backend(answer) as api:
-        return await calls.call(snapshot(ANY, base_url=api.url), "get_x", {})
+        return await calls.call(snapshot(ANY, base_url=api.url), "get_x", {}, caller=LOCAL)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ async def test_large_answers_hold_nobody_up(calls: ToolCalls) -> None:
     assert len(body) > 3 * 1024 * 1024
     async with backend(json_reply(body)) as api:
         served = snapshot(ANY, base_url=api.url)
-        asking = asyncio.gather(*(calls.call(served, "get_x", {}) for _ in range(8)))
+        asking = asyncio.gather(*(calls.call(served, "get_x", {}, caller=LOCAL) for _ in range(8)))
         longest = 0.0
         while not asking.done():
             start = time.perf_counter()

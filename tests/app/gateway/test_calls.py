@@ -7,6 +7,7 @@ import pytest
 
 from app import errors
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
+from app.security.callers import LOCAL
 from converters import ArgumentsError
 from converters.results import ApiResponse, ToolResult
 from tests.app.descriptions import PETS, description, operation, snapshot
@@ -28,7 +29,7 @@ UPSTREAM_ERRORS = [
 
 
 async def call(name: str, arguments: dict[str, Any], upstream: FakeUpstream) -> ToolResult:
-    return await ToolCalls(upstream, deadline=12.5).call(snapshot(), name, arguments)
+    return await ToolCalls(upstream, deadline=12.5).call(snapshot(), name, arguments, caller=LOCAL)
 
 
 async def test_a_call_becomes_one_request_within_the_deadline() -> None:
@@ -82,14 +83,15 @@ async def test_a_value_that_cannot_stand_in_a_path_is_refused() -> None:
         }
     }
     upstream = FakeUpstream(PET)
+    calls, served = ToolCalls(upstream, deadline=1), snapshot(description(paths))
     for value in (".", "..", "a\x00b", "a\nb"):
-        result = await ToolCalls(upstream, deadline=1).call(snapshot(description(paths)), "get_file", {"name": value})
+        result = await calls.call(served, "get_file", {"name": value}, caller=LOCAL)
         assert result.meta == {"causeway/code": "arg_path_segment"}, value
-    empty = await ToolCalls(upstream, deadline=1).call(snapshot(description(paths)), "get_file", {"name": ""})
+    empty = await calls.call(served, "get_file", {"name": ""}, caller=LOCAL)
     assert empty.meta == {"causeway/code": "arg_minLength"}
     assert upstream.plans == []
 
-    await ToolCalls(upstream, deadline=1).call(snapshot(description(paths)), "get_file", {"name": "../admin?x#y"})
+    await calls.call(served, "get_file", {"name": "../admin?x#y"}, caller=LOCAL)
     assert upstream.plans[0].url == "https://api.pets.example/v1/files/..%2Fadmin%3Fx%23y"
 
 
@@ -107,7 +109,7 @@ async def test_an_unknown_tool_is_the_one_error_that_is_raised() -> None:
 async def test_a_server_whose_place_nobody_knows_is_told() -> None:
     upstream = FakeUpstream(PET)
     served = snapshot(description(PETS["paths"], server=None))
-    result = await ToolCalls(upstream, deadline=1).call(served, "get_pet", {"petId": 7})
+    result = await ToolCalls(upstream, deadline=1).call(served, "get_pet", {"petId": 7}, caller=LOCAL)
     assert (result.is_error, result.meta) == (True, {"causeway/code": "server_unknown"})
     assert "base_url" in result.content[0]["text"]
     assert upstream.plans == []
@@ -153,7 +155,7 @@ async def test_only_what_the_description_marks_may_be_repeated(
     extension = {} if marked is None else {"x-mcp": {"annotations": {"idempotentHint": marked}}}
     served = snapshot(description({"/pets": {method: operation("do_it", **extension)}}))
     upstream = FakeUpstream(PET)
-    await ToolCalls(upstream, deadline=1).call(served, "do_it", {})
+    await ToolCalls(upstream, deadline=1).call(served, "do_it", {}, caller=LOCAL)
     assert upstream.repeatable == [is_repeatable]
 
 
@@ -169,7 +171,7 @@ async def test_an_error_of_the_api_is_a_result_in_its_own_words() -> None:
 
 
 def test_planning_sends_nothing_and_finds_the_same_problems() -> None:
-    tool = find_tool(snapshot(), "get_pet")
+    tool = find_tool(snapshot(), "get_pet", LOCAL)
     assert planned(tool, {"petId": 7}).request.url == "https://api.pets.example/v1/pets/7"
     with pytest.raises(ArgumentsError):
         planned(tool, {"petId": "seven"})

@@ -18,6 +18,7 @@ from app.gateway.legacy_sse import LegacySse
 from app.gateway.open_streams import OpenStream, OpenStreams
 from app.gateway.ports import Delivery, Posted
 from app.gateway.server import McpEndpoint
+from app.security.callers import ADMIN, EVERY, LOCAL, NOBODY, Caller
 from converters.results import ApiResponse
 from tests.app.asgi import Answer, Asgi, Exchange, answer
 from tests.app.descriptions import snapshot
@@ -27,7 +28,7 @@ from tests.app.gateway.streams import Listener, listening
 SSE, MESSAGES = "/mcp/default/pets/sse", "/mcp/default/pets/messages"
 JSON = [("Content-Type", "application/json")]
 CALL = {"name": "get_pet", "arguments": {"petId": 7}}
-KEY = ("Authorization", "Bearer one")
+ONE, TWO = Caller("key:one", LOCAL.permissions, EVERY), Caller("key:two", LOCAL.permissions, EVERY)
 
 
 def initialize(version: str = "2024-11-05") -> bytes:
@@ -36,17 +37,15 @@ def initialize(version: str = "2024-11-05") -> bytes:
 
 
 @asynccontextmanager
-async def opened(
-    app: Asgi, *headers: tuple[str, str]
-) -> AsyncIterator[tuple[Listener, Callable[..., Awaitable[Answer]]]]:
+async def opened(app: Asgi, caller: Caller = LOCAL) -> AsyncIterator[tuple[Listener, Callable[..., Awaitable[Answer]]]]:
     """Open a stream; gives it, and a function that posts to the endpoint it names."""
-    async with listening(app, SSE, headers=[("Accept", "text/event-stream"), *headers]) as stream:
+    async with listening(app, SSE, headers=[("Accept", "text/event-stream")], caller=caller) as stream:
         assert stream.status == 200, stream.text
         kind, path = stream.events[0]
         assert kind == "endpoint"
 
-        async def post(body: bytes, *shown: tuple[str, str]) -> Answer:
-            return await answer(app, path=path, headers=[*JSON, *(shown or headers)], chunks=[body])
+        async def post(body: bytes, caller: Caller = caller) -> Answer:
+            return await answer(app, path=path, headers=JSON, chunks=[body], caller=caller)
 
         yield stream, post
 
@@ -110,8 +109,8 @@ async def test_a_message_without_a_stream_is_404(session: str) -> None:
 
 
 async def test_a_stream_takes_messages_only_from_who_opened_it() -> None:
-    async with opened(endpoint(), KEY) as (stream, post):
-        for other in (("Authorization", "Bearer two"), ("X-API-Key", "one"), ("Accept", "*/*")):
+    async with opened(endpoint(), ONE) as (stream, post):
+        for other in (TWO, ADMIN, NOBODY):
             assert (await post(request("ping"), other)).status == 404
         assert (await post(request("ping"))).status == 202
         assert len(await stream.until(1)) == 1

@@ -1,0 +1,71 @@
+"""Who calls: the identity that the guard establishes and everything behind it works with.
+
+Absence never grants: a set of names that is empty reaches nothing, and only `EVERY` reaches everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+Permission = Literal["admin", "import", "call"]
+
+EVERY: Final = frozenset({"*"})
+"""Names no namespace, server or tool can have: all of them."""
+
+_IN_SCOPE: Final = "causeway.caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Someone who may do something.
+
+    `subject` names them, the same at each request: "local", "admin", "key:" and the key's id, or the issuer and subject
+    of an access token. `permissions` are what they may do; `namespaces`, `servers` and `tools` are the names that they
+    may do it with, `servers` and `tools` within the namespaces.
+    """
+
+    subject: str
+    permissions: frozenset[Permission] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    servers: frozenset[str] = EVERY
+    tools: frozenset[str] = EVERY
+
+    def may(self, permission: Permission) -> bool:
+        """Tell whether the caller has a permission."""
+        return permission in self.permissions
+
+    def reaches(self, namespace: str, server: str | None = None) -> bool:
+        """Tell whether a namespace, or a server in it, exists for the caller."""
+        return _among(namespace, self.namespaces) and (server is None or _among(server, self.servers))
+
+    def may_call(self, namespace: str, server: str, tool: str) -> bool:
+        """Tell whether the caller may call a tool."""
+        return self.may("call") and self.reaches(namespace, server) and _among(tool, self.tools)
+
+
+def _among(name: str, names: frozenset[str]) -> bool:
+    return names is EVERY or name in names or "*" in names
+
+
+_EVERYTHING: Final[frozenset[Permission]] = frozenset({"admin", "import", "call"})
+LOCAL: Final = Caller("local", _EVERYTHING, EVERY)
+"""Whoever is on this machine, in local mode."""
+ADMIN: Final = Caller("admin", _EVERYTHING, EVERY)
+"""Who has the operator's key."""
+NOBODY: Final = Caller("")
+"""Who has shown nothing."""
+
+
+def caller_of(scope: Mapping[str, Any]) -> Caller:
+    """Give who sent an HTTP request, by its ASGI scope; who the guard has not let through is nobody."""
+    caller = scope.get(_IN_SCOPE, NOBODY)
+    return caller if isinstance(caller, Caller) else NOBODY
+
+
+def set_caller(scope: MutableMapping[str, Any], caller: Caller) -> None:
+    """Tell what follows who sent an HTTP request."""
+    scope[_IN_SCOPE] = caller
