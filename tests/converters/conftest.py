@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.tables import add_table
+
 
 class CorpusRow(NamedTuple):
     name: str
@@ -25,8 +27,8 @@ def corpus_rows(pytestconfig: pytest.Config) -> list[CorpusRow]:
     return pytestconfig.stash.setdefault(_ROWS, [])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash.get(_ROWS, [])
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    rows = session.config.stash.get(_ROWS, [])
     if not rows:
         return
     total = CorpusRow(
@@ -38,13 +40,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         sum(row.diagnostics for row in rows),
         sum(row.seconds for row in rows),
     )
-    terminalreporter.section("corpus")
-    terminalreporter.write_line(
+    heading = (
         f"{'description':26} {'version':8} {'operations':>10} {'tools':>6} {'skipped':>7} "
         f"{'diagnostics':>11} {'CPU s':>6}"
     )
-    for row in [*(rows if config.get_verbosity() > 0 else []), total]:
-        terminalreporter.write_line(
-            f"{row.name:26} {row.version:8} {row.operations:10} {row.tools:6} {row.skipped:7} "
-            f"{row.diagnostics:11} {row.seconds:6.2f}"
-        )
+    lines = [
+        f"{row.name:26} {row.version:8} {row.operations:10} {row.tools:6} {row.skipped:7} "
+        f"{row.diagnostics:11} {row.seconds:6.2f}"
+        for row in [*(rows if session.config.get_verbosity() > 0 else []), total]
+    ]
+    add_table(session.config, "corpus", [heading, *lines])

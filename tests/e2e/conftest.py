@@ -12,6 +12,7 @@ from tests.e2e.gateways import Gateway, started_gateway
 from tests.e2e.round_trip.descriptions import IS_WHOLE
 from tests.e2e.round_trip.explained import explanation
 from tests.e2e.round_trip.runs import Judged, Run
+from tests.tables import add_table
 
 _RUNS = pytest.StashKey[list[Run]]()
 
@@ -47,26 +48,28 @@ def round_trips(pytestconfig: pytest.Config) -> list[Run]:
     return pytestconfig.stash.setdefault(_RUNS, [])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    runs = config.stash.get(_RUNS, [])
-    if not runs:
-        return
-    terminalreporter.section("round trips")
-    terminalreporter.write_line(
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    runs = session.config.stash.get(_RUNS, [])
+    if runs:
+        add_table(session.config, "round trips", list(_table(runs, each_run=session.config.get_verbosity() > 0)))
+
+
+def _table(runs: list[Run], *, each_run: bool) -> Iterator[str]:
+    yield (
         f"{'description':24} {'version':8} {'calls':>6} {'judged':>6} {'faulted':>7} {'ours':>4} "
         f"{'in part':>7} {'broken':>6}  refused"
     )
-    if IS_WHOLE or config.get_verbosity() > 0:
+    if IS_WHOLE or each_run:
         for run in runs:
-            terminalreporter.write_line(_row(run.served.name, run.served.version, [run]))
-    terminalreporter.write_line(_row(f"{len(runs)} descriptions", "", runs))
+            yield _row(run.served.name, run.served.version, [run])
+    yield _row(f"{len(runs)} descriptions", "", runs)
     found = Counter(explanation(judged, fault) for run in runs for judged, fault in run.faults)
     for explained, count in found.most_common():
         whose, reason = (explained.whose, explained.reason) if explained else ("?", "not explained")
-        terminalreporter.write_line(f"{count:6} {whose:11} {reason}")
+        yield f"{count:6} {whose:11} {reason}"
     for run in runs:
         for tool in run.unjudged:
-            terminalreporter.write_line(f"not judged: {run.served.name} {tool}")
+            yield f"not judged: {run.served.name} {tool}"
 
 
 def _row(name: str, version: str, runs: list[Run]) -> str:
