@@ -22,6 +22,8 @@ from app.outbound import AccessTokens, DocumentFetcher, EgressPolicy, HttpUpstre
 from app.registry import Database
 from app.registry.errors import ServerNotFound
 from app.registry.process_channel import open_channel
+from app.security.authentication import AdminKey, Authentication
+from app.security.callers import LOCAL
 from app.security.guard import Guard, rules_for
 from app.security.operator_secrets import OperatorSecrets
 from app.security.secret_keys import load_keys
@@ -97,8 +99,8 @@ class Application:
             public_path=urlsplit(self.public_url).path,
             relay=None if self._channel is None else _Relay(self._channel),
         )
-        key = settings.admin_key.get_secret_value() if settings.admin_key else None
-        self._guarded = Guard(self._route, rules_for(settings.host, self.public_url, key))
+        rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
+        self._guarded = Guard(self._route, rules, _authentication(settings))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -236,6 +238,11 @@ class _GatewayTools:
         if snapshot is None:
             raise UnknownToolError(f"There is no enabled server {server!r} in the namespace {namespace!r}.")
         return snapshot
+
+
+def _authentication(settings: Settings) -> Authentication:
+    authenticators = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
+    return Authentication(authenticators, otherwise=LOCAL if settings.is_local else None)
 
 
 def _egress_policy(settings: Settings) -> EgressPolicy:

@@ -7,16 +7,19 @@ Origin 403. Service mode asks for a key on every route except health.
 from __future__ import annotations
 
 import contextlib
-import hmac
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from app.security.callers import ADMIN, LOCAL, NOBODY, Caller, set_caller
+from app.security.authentication import Refusal, check_query
+from app.security.callers import set_caller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from app.security.authentication import Authentication
+    from app.security.callers import Caller
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -28,54 +31,51 @@ MAX_BODY: Final = 24 * 1024 * 1024
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
-_OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+_DECIDES: Final = frozenset(
+    {b"authorization", b"connection", b"content-length", b"cookie", b"host", b"origin", b"transfer-encoding"}
+)
+"""Header fields that decide who calls and what is read."""
+_FORWARDED: Final = (b"x-forwarded-", b"x-api-key", b"proxy-")
 
 
 @dataclass(frozen=True, slots=True)
 class GuardRules:
-    """What is let through: `hosts` by name (None for any), and the key, or None in local mode."""
+    """What is let through: `hosts` by name, None for any."""
 
     hosts: frozenset[str] | None
-    admin_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    status: int
-    code: str
-    sentence: str
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+_TOO_LARGE: Final = Refusal(413, "body_too_large", f"The body is larger than {MAX_BODY:,} bytes.")
+_HEADERS: Final = Refusal(400, "headers_invalid", "The header fields contradict each other about who sent the request.")
 
 
-_TOO_LARGE: Final = _Refusal(413, "body_too_large", f"The body is larger than {MAX_BODY:,} bytes.")
-
-
-def rules_for(host: str, public_url: str, admin_key: str | None) -> GuardRules:
+def rules_for(host: str, public_url: str, *, has_keys: bool) -> GuardRules:
     """Make the rules of a gateway that listens on `host` and is known as `public_url`.
 
-    One that listens everywhere and was not told its name cannot tell names apart; there the key is what protects.
+    One that listens everywhere and was not told its name cannot tell names apart; there the keys are what protects.
     """
     public = (urlsplit(public_url).hostname or "").lower()
-    if admin_key is not None and public in _EVERYWHERE:
-        return GuardRules(None, admin_key)
-    return GuardRules(frozenset({public, host.strip("[]").lower()} - _EVERYWHERE | _LOOPBACK), admin_key)
+    if has_keys and public in _EVERYWHERE:
+        return GuardRules(None)
+    return GuardRules(frozenset({public, host.strip("[]").lower()} - _EVERYWHERE | _LOOPBACK))
 
 
 class Guard:
     """An ASGI application around another one."""
 
-    def __init__(self, inner: Asgi, rules: GuardRules) -> None:
-        """Let through to `inner` what `rules` allow."""
+    def __init__(self, inner: Asgi, rules: GuardRules, authentication: Authentication) -> None:
+        """Let through to `inner` what `rules` allow, from those whom `authentication` knows."""
         self._inner = inner
         self._rules = rules
+        self._authentication = authentication
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
         if scope["type"] != "http":
-            await _refuse(send, _Refusal(403, "forbidden", "Only HTTP is served here."), scope["type"])
+            await _refuse(send, Refusal(403, "forbidden", "Only HTTP is served here."), scope["type"])
             return
-        caller = self._check(scope)
-        if isinstance(caller, _Refusal):
+        caller = await self._check(scope)
+        if isinstance(caller, Refusal):
             await _refuse(send, caller, "http")
             return
         set_caller(scope, caller)
@@ -85,50 +85,48 @@ class Guard:
         if limited.is_cut_off:
             await _refuse(send, _TOO_LARGE, "http")
 
-    def _check(self, scope: Scope) -> Caller | _Refusal:
+    async def _check(self, scope: Scope) -> Caller | Refusal:
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name, []).append(value.strip())
+        client = scope.get("client")
         return (
             self._check_host(headers.get(b"host", []))
             or self._check_origin(headers.get(b"origin", []))
             or _check_size(headers.get(b"content-length", []))
-            or self._caller(scope["path"], headers)
+            or _check_names(headers)
+            or check_query(scope.get("query_string", b""))
+            or await self._authentication.caller(scope["path"], headers, address=client[0] if client else "")
         )
 
     def _is_ours(self, host: str) -> bool:
         return bool(host) and (self._rules.hosts is None or host in self._rules.hosts)
 
-    def _check_host(self, hosts: list[bytes]) -> _Refusal | None:
+    def _check_host(self, hosts: list[bytes]) -> Refusal | None:
         if len(hosts) == 1 and self._is_ours(_host_name(hosts[0].decode("latin-1"))):
             return None
-        return _Refusal(421, "misdirected_request", "This gateway is not known under that host name.")
+        return Refusal(421, "misdirected_request", "This gateway is not known under that host name.")
 
-    def _check_origin(self, origins: list[bytes]) -> _Refusal | None:
+    def _check_origin(self, origins: list[bytes]) -> Refusal | None:
         for origin in origins:
             parts = _split(origin.decode("latin-1"))
             if parts[0] not in {"http", "https"} or not self._is_ours(parts[1]):
-                return _Refusal(403, "origin_denied", "Requests from that origin are not allowed.")
+                return Refusal(403, "origin_denied", "Requests from that origin are not allowed.")
         return None
 
-    def _caller(self, path: str, headers: dict[bytes, list[bytes]]) -> Caller | _Refusal:
-        if self._rules.admin_key is None:
-            return LOCAL
-        if path in _OPEN_PATHS:
-            return NOBODY
-        given = headers.get(b"authorization", []) + headers.get(b"x-api-key", [])
-        if len(given) == 1:
-            scheme, _, rest = given[0].partition(b" ")
-            key = rest.strip() if scheme.lower() == b"bearer" and rest else given[0]
-            if hmac.compare_digest(key, self._rules.admin_key.encode()):
-                return ADMIN
-        challenge = ((b"www-authenticate", b'Bearer realm="causeway"'),)
-        return _Refusal(
-            401, "unauthorized", "A valid key is needed: Authorization: Bearer KEY, or X-API-Key.", challenge
-        )
+
+def _check_names(headers: dict[bytes, list[bytes]]) -> Refusal | None:
+    """Refuse what programs on the way read in different ways.
+
+    Some take `X_Forwarded_User` for `X-Forwarded-User`, and take away the fields that `Connection` names (RFC 9110
+    section 7.6.1), so that what one of them has checked is not what the next one sees.
+    """
+    named = {each.strip().lower() for value in headers.get(b"connection", ()) for each in value.split(b",")}
+    named |= {name.replace(b"_", b"-") for name in headers if b"_" in name}
+    return _HEADERS if any(name in _DECIDES or name.startswith(_FORWARDED) for name in named) else None
 
 
-def _check_size(lengths: list[bytes]) -> _Refusal | None:
+def _check_size(lengths: list[bytes]) -> Refusal | None:
     if lengths and (not lengths[0].isdigit() or len(lengths[0]) > 12 or int(lengths[0]) > MAX_BODY):  # noqa: PLR2004 - digits enough for any size
         return _TOO_LARGE
     return None
@@ -177,7 +175,7 @@ def _host_name(host: str) -> str:
     return _split(f"//{host}")[1]
 
 
-async def _refuse(send: Send, refusal: _Refusal, kind: str) -> None:
+async def _refuse(send: Send, refusal: Refusal, kind: str) -> None:
     if kind == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return

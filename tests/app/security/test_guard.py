@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 
+from app.security.authentication import AdminKey, Authentication
+from app.security.callers import LOCAL as LOCAL_CALLER
 from app.security.guard import MAX_BODY, Guard, GuardRules, rules_for
 from tests.app.asgi import Answer, Asgi, Exchange, answer
 
 KEY = "an-admin-key-of-some-length"
-LOCAL = rules_for("127.0.0.1", "http://127.0.0.1:8080", None)
-SERVICE = rules_for("0.0.0.0", "https://gateway.example", KEY)  # noqa: S104
+LOCAL = rules_for("127.0.0.1", "http://127.0.0.1:8080", has_keys=False), Authentication([], otherwise=LOCAL_CALLER)
+SERVICE = rules_for("0.0.0.0", "https://gateway.example", has_keys=True), Authentication([AdminKey(KEY)])  # noqa: S104
+Setup = tuple[GuardRules, Authentication]
 HOST = ("Host", "127.0.0.1:8080")
 
 
@@ -36,17 +39,17 @@ class Inner:
 
 
 async def ask(
-    rules: GuardRules,
+    setup: Setup,
     *headers: tuple[str, str],
     path: str = "/api/v1/namespaces",
     inner: Asgi | None = None,
     **more: Any,
 ) -> Answer:
-    return await answer(Guard(inner or Inner(), rules), path=path, headers=headers, **more)
+    return await answer(Guard(inner or Inner(), *setup), path=path, headers=headers, **more)
 
 
-async def status(rules: GuardRules, *headers: tuple[str, str], **more: Any) -> int:
-    return (await ask(rules, *headers, **more)).status
+async def status(setup: Setup, *headers: tuple[str, str], **more: Any) -> int:
+    return (await ask(setup, *headers, **more)).status
 
 
 # --- Host
@@ -95,17 +98,17 @@ async def test_a_request_names_exactly_one_host() -> None:
 
 
 async def test_a_gateway_is_known_by_its_public_url_and_by_what_it_listens_on() -> None:
-    rules = rules_for("192.168.1.5", "https://Gateway.Example/causeway", None)
+    rules = rules_for("192.168.1.5", "https://Gateway.Example/causeway", has_keys=False)
     assert set(rules.hosts or ()) == {"gateway.example", "192.168.1.5", "127.0.0.1", "localhost", "::1"}
-    rules = rules_for("[::1]", "http://[::1]:8080", None)
+    rules = rules_for("[::1]", "http://[::1]:8080", has_keys=False)
     assert set(rules.hosts or ()) == {"127.0.0.1", "localhost", "::1"}
 
 
 @pytest.mark.parametrize("listening", ["0.0.0.0", "::", "[::]"])  # noqa: S104
 async def test_a_gateway_that_listens_everywhere_and_was_told_no_name_takes_any_with_a_key(listening: str) -> None:
     address = f"[{listening}]" if listening == "::" else listening
-    assert rules_for(listening, f"http://{address}:8080", KEY).hosts is None
-    named = rules_for(listening, "https://gateway.example", KEY)
+    assert rules_for(listening, f"http://{address}:8080", has_keys=True).hosts is None
+    named = rules_for(listening, "https://gateway.example", has_keys=True)
     assert named.hosts == frozenset({"127.0.0.1", "localhost", "::1", "gateway.example"})
 
 
@@ -204,11 +207,6 @@ WRONG: list[Sequence[tuple[str, str]]] = [
     [("X-API-Key", "")],
     [("X-API-Key", "wrong")],
     [("X-API-Key", "\xe9")],
-    [("Authorization", f"Bearer {KEY}"), ("X-API-Key", KEY)],
-    [("Authorization", f"Bearer {KEY}"), ("Authorization", f"Bearer {KEY}")],
-    [("Authorization", "Bearer wrong"), ("X-API-Key", KEY)],
-    [("X-API-Key", KEY), ("X-API-Key", KEY)],
-    [("X_API_Key", KEY)],
     [("X-Forwarded-User", "admin")],
     [("Cookie", f"key={KEY}")],
     [("Proxy-Authorization", f"Bearer {KEY}")],
@@ -226,15 +224,65 @@ async def test_without_exactly_the_one_key_everybody_gets_the_same_answer(header
 
 
 async def test_a_key_of_any_characters_is_compared_by_its_bytes() -> None:
-    rules = rules_for("127.0.0.1", "http://127.0.0.1:8080", "schlüssel-mit-umlaut")
+    setup = LOCAL[0], Authentication([AdminKey("schlüssel-mit-umlaut")])
     sent = "schlüssel-mit-umlaut".encode().decode("latin-1")
-    assert await status(rules, HOST, ("X-API-Key", sent)) == 200
-    assert await status(rules, HOST, ("X-API-Key", "schlüssel-mit-umlaut")) == 401
+    assert await status(setup, HOST, ("X-API-Key", sent)) == 200
+    assert await status(setup, HOST, ("X-API-Key", "schlüssel-mit-umlaut")) == 401
 
 
-async def test_a_key_in_the_url_opens_nothing() -> None:
-    for path in (f"/api/v1/namespaces?api_key={KEY}", f"/api/v1/namespaces?key={KEY}&access_token={KEY}"):
-        assert await status(SERVICE, HOST, path=path) == 401
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Authorization", f"Bearer {KEY}"), ("X-API-Key", KEY)],
+        [("Authorization", f"Bearer {KEY}"), ("Authorization", f"Bearer {KEY}")],
+        [("Authorization", "Bearer wrong"), ("X-API-Key", KEY)],
+        [("X-API-Key", KEY), ("X-API-Key", KEY)],
+    ],
+    ids=range(4),
+)
+async def test_two_credentials_leave_open_which_one_counts(headers: Sequence[tuple[str, str]]) -> None:
+    """A18."""
+    for setup in (SERVICE, LOCAL):
+        given = await ask(setup, HOST, *headers)
+        assert (given.status, given.json()["code"]) == (400, "credentials_ambiguous")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("X_API_Key", KEY),
+        ("X_Forwarded_User", "admin"),
+        ("X-Forwarded_For", "127.0.0.1"),
+        ("Content_Length", "3"),
+        ("Connection", "Authorization"),
+        ("Connection", "close, x-api-key"),
+        ("Connection", "keep-alive,X-Forwarded-For"),
+        ("Connection", "Host"),
+    ],
+    ids=str,
+)
+async def test_header_fields_that_programs_on_the_way_read_differently_are_refused(header: tuple[str, str]) -> None:
+    """A18."""
+    given = await ask(SERVICE, HOST, ("Authorization", f"Bearer {KEY}"), header)
+    assert (given.status, given.json()["code"]) == (400, "headers_invalid")
+
+
+@pytest.mark.parametrize(
+    "header", [("Connection", "keep-alive, Upgrade"), ("session_id", "7"), ("X-Forwarded-For", "1")]
+)
+async def test_ordinary_header_fields_are_let_through(header: tuple[str, str]) -> None:
+    assert await status(SERVICE, HOST, ("Authorization", f"Bearer {KEY}"), header) == 200
+
+
+@pytest.mark.parametrize("query", ["api_key={}", "key={}&access_token=x", "x=1&API_KEY=", "%61ccess_token={}"])
+async def test_a_credential_in_the_url_is_refused_whatever_else_is_shown(query: str) -> None:
+    """A05."""
+    path = "/api/v1/namespaces?" + query.format(KEY)
+    for headers in ([], [("Authorization", f"Bearer {KEY}")]):
+        given = await ask(SERVICE, HOST, *headers, path=path)
+        assert (given.status, given.json()["code"]) == (400, "credential_in_url")
+        assert KEY not in given.body.decode()
+    assert await status(SERVICE, HOST, ("X-API-Key", KEY), path="/api/v1/namespaces?cursor=key&limit=1") == 200
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
@@ -251,7 +299,8 @@ async def test_only_health_itself_needs_no_key(path: str) -> None:
 
 async def test_in_local_mode_nobody_is_asked_for_a_key() -> None:
     assert await status(LOCAL, HOST) == 200
-    assert await status(LOCAL, HOST, ("Authorization", "Bearer whatever"), ("X-API-Key", "x")) == 200
+    for header in ("Authorization", "Bearer whatever"), ("X-API-Key", "x"):
+        assert await status(LOCAL, HOST, header) == 200
 
 
 # --- bodies
@@ -260,7 +309,7 @@ async def test_in_local_mode_nobody_is_asked_for_a_key() -> None:
 @pytest.mark.parametrize("length", [str(MAX_BODY + 1), "9" * 12, "9" * 40, "-1", "1e9", "x", "", "0x10", "1,1"])
 async def test_a_declared_length_that_is_too_large_or_none_is_refused_unread(length: str) -> None:
     inner = Inner()
-    exchange = Exchange(Guard(inner, LOCAL), headers=[HOST, ("Content-Length", length)], chunks=[b"x"])
+    exchange = Exchange(Guard(inner, *LOCAL), headers=[HOST, ("Content-Length", length)], chunks=[b"x"])
     given = await exchange.run()
     assert given is not None
     assert (given.status, given.json()["code"], exchange.read, inner.calls) == (413, "body_too_large", 0, 0)
@@ -269,7 +318,7 @@ async def test_a_declared_length_that_is_too_large_or_none_is_refused_unread(len
 @pytest.mark.parametrize("declared", [None, "10"])
 async def test_a_body_that_grows_too_large_is_refused_whatever_was_declared(declared: str | None) -> None:
     more = [("Content-Length", declared)] if declared else []
-    exchange = Exchange(Guard(Inner(), LOCAL), headers=[HOST, *more], chunks=[bytes(1024 * 1024)] * 40)
+    exchange = Exchange(Guard(Inner(), *LOCAL), headers=[HOST, *more], chunks=[bytes(1024 * 1024)] * 40)
     given = await exchange.run()
     assert given is not None
     assert (given.status, given.json()["code"]) == (413, "body_too_large")
@@ -320,7 +369,7 @@ async def test_a_web_framework_that_reads_a_body_too_large_does_not_get_to_answe
 @pytest.mark.parametrize("kind", ["websocket", "webtransport"])
 async def test_only_http_is_served(kind: str) -> None:
     inner = Inner()
-    exchange = Exchange(Guard(inner, LOCAL), path="/", headers=[HOST], kind=kind)
+    exchange = Exchange(Guard(inner, *LOCAL), path="/", headers=[HOST], kind=kind)
     if kind == "websocket":
         with pytest.raises(AssertionError, match="0 answers"):
             await exchange.run()

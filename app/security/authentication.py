@@ -1,0 +1,127 @@
+"""From what a request shows to who sent it: each kind of credential has an `Authenticator`.
+
+A credential is one header, `Authorization: Bearer` (RFC 6750 section 2.1) or `X-API-Key`; two of them leave open which
+one counts, and a URL is no place for one, because URLs are logged (RFC 6750 section 5.3).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import parse_qsl
+
+from app.security.callers import ADMIN, NOBODY, Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Headers = Mapping[bytes, Sequence[bytes]]
+
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""Paths that are answered without a credential."""
+
+_IN_A_URL: Final = frozenset({"access_token", "api_key", "api-key", "apikey", "x-api-key", "key"})
+_BEARER: Final = re.compile(rb"bearer +(.+)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that refuses a request: an RFC 9457 problem with further header fields."""
+
+    status: int
+    code: str
+    sentence: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request shows: its credential as bytes, the path it asks for, and the address it comes from."""
+
+    credential: bytes
+    path: str
+    address: str
+
+
+class Authenticator(Protocol):
+    """Knows one kind of credential."""
+
+    async def authenticate(self, presented: Presented) -> Caller | Refusal | None:
+        """Give who shows a credential, or why nobody does; None where it is not of this kind."""
+        ...
+
+
+class AdminKey:
+    """The operator's key, from the settings."""
+
+    def __init__(self, key: str) -> None:
+        """Take the key."""
+        self._key = key.encode()
+
+    async def authenticate(self, presented: Presented) -> Caller | Refusal | None:
+        """Compare bytes, in a time that does not depend on where they differ."""
+        return ADMIN if hmac.compare_digest(presented.credential, self._key) else None
+
+
+def basic_challenge(path: str) -> bytes:  # noqa: ARG001 - the same for every path
+    """Give the `WWW-Authenticate` of a gateway that knows keys only (RFC 6750 section 3)."""
+    return b'Bearer realm="causeway"'
+
+
+class Authentication:
+    """Asks the authenticators in turn; whatever none of them knows is refused in the same words."""
+
+    def __init__(
+        self,
+        authenticators: Sequence[Authenticator],
+        *,
+        otherwise: Caller | None = None,
+        challenge: Callable[[str], bytes] = basic_challenge,
+    ) -> None:
+        """Know what `authenticators` know.
+
+        `otherwise` is who shows nothing that any of them knows, by default nobody who is let in; `challenge` gives the
+        `WWW-Authenticate` of a refusal by the path asked for.
+        """
+        self._authenticators = tuple(authenticators)
+        self._otherwise = otherwise
+        self._challenge = challenge
+
+    async def caller(self, path: str, headers: Headers, *, address: str) -> Caller | Refusal:
+        """Give who sent a request, or how it is refused."""
+        shown = [*headers.get(b"authorization", ()), *headers.get(b"x-api-key", ())]
+        if len(shown) > 1:
+            return _TWO_CREDENTIALS
+        if self._otherwise is None and path in OPEN_PATHS:
+            return NOBODY
+        if shown:
+            bearer = _BEARER.fullmatch(shown[0]) if b"authorization" in headers else None
+            presented = Presented(bearer[1].strip() if bearer else shown[0], path, address)
+            for authenticator in self._authenticators:
+                found = await authenticator.authenticate(presented)
+                if found is not None:
+                    return found
+        return self._otherwise or self.refusal(path)
+
+    def refusal(self, path: str) -> Refusal:
+        """Give the one answer to everything that is not a valid credential."""
+        sentence = "A valid key is needed: Authorization: Bearer KEY, or X-API-Key."
+        return Refusal(401, "unauthorized", sentence, ((b"www-authenticate", self._challenge(path)),))
+
+
+def check_query(query: bytes) -> Refusal | None:
+    """Refuse a URL that has a credential in it, whether a valid one or not."""
+    if not query:
+        return None
+    names = {name.lower() for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)}
+    return _IN_URL if names & _IN_A_URL else None
+
+
+_TWO_CREDENTIALS: Final = Refusal(
+    400, "credentials_ambiguous", "Send one credential: Authorization or X-API-Key, once."
+)
+_IN_URL: Final = Refusal(
+    400, "credential_in_url", "A URL is no place for a credential, because URLs are logged: send it as a header."
+)
