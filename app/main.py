@@ -33,6 +33,7 @@ from app.services.events import ServerEvents
 from app.services.import_description import ImportDescription
 from app.services.namespaces import Namespaces
 from app.services.own_server import OwnServer
+from app.services.revisions import Revisions
 from app.services.servers import Servers
 from app.services.tools import Tools
 
@@ -84,6 +85,7 @@ class Application:
                 database=self.database,
                 importer=self.importer,
                 servers=self.servers,
+                revisions=Revisions(self.database, events),
                 tools=self.tools,
                 credentials=self.credentials,
                 namespaces=Namespaces(self.database, events),
@@ -178,6 +180,7 @@ class Application:
                     base_url=server.base_url,
                     server_variables=server.server_variables,
                     document_url=loaded.document_url,
+                    former_names=loaded.former_names,
                     certificate_authorities=server.certificate_authorities or "",
                     policies=Policies.from_json(server.policies or {}, require_credentials=not self._settings.is_local),
                     security_schemes=server.description.get("security_schemes"),

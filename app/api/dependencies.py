@@ -13,6 +13,7 @@ from app.security.callers import Caller, caller_of
 from app.services.credentials import Credentials
 from app.services.import_description import ImportDescription
 from app.services.namespaces import Namespaces
+from app.services.revisions import Revisions
 from app.services.servers import Servers
 from app.services.tools import Tools
 from converters.request_plans import RequestPlan
@@ -48,6 +49,7 @@ class ControlPlane:
     database: Database
     importer: ImportDescription
     servers: Servers
+    revisions: Revisions
     tools: Tools
     credentials: Credentials
     namespaces: Namespaces

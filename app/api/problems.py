@@ -9,8 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.api.changes import change_members
 from app.errors import CausewayError
 from app.security.guard import MAX_BODY, BodyTooLargeError
+from app.services.publishing import BreakingChangeError, ServerFrozenError
 from converters import ArgumentsError, ConverterError, DescriptionError
 from converters.credentials import CredentialError
 from converters.pointers import from_tokens
@@ -34,6 +36,8 @@ _STATUS: Final[Mapping[str, int]] = {
     "secret_source_invalid": 422,
     "namespace_exists": 409,
     "server_exists": 409,
+    "breaking_change": 409,
+    "server_frozen": 409,
     "invalid_cursor": 400,
     "server_invalid": 422,
     "tool_invalid": 422,
@@ -82,7 +86,8 @@ def install(api: FastAPI) -> None:
 
 async def _service_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, CausewayError)  # noqa: S101 - registered for this class
-    return problem(error.code, error.message)
+    members = change_members(error.change) if isinstance(error, (BreakingChangeError, ServerFrozenError)) else {}
+    return problem(error.code, error.message, **members)
 
 
 async def _converter_error(_: Request, error: Exception) -> JSONResponse:

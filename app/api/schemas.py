@@ -27,6 +27,16 @@ class NewServer(_Body):
     ] = None
 
 
+class ImportQuery(BaseModel):
+    """How an import is meant."""
+
+    dry_run: Annotated[bool, Field(description="Tell what would be done, and do nothing.")] = False
+    fail_on_breaking: Annotated[
+        bool, Field(description="Refuse a description that breaks callers (409), and say what it breaks.")
+    ] = False
+    create: Annotated[bool, Field(description="Make the server if it is not there.")] = False
+
+
 class Policies(_Body):
     """What calls of a server are held to; null or left out is what the gateway does anyway."""
 
@@ -52,6 +62,18 @@ class Policies(_Body):
         Field(
             description="List the tools, or three to search, describe and call them; auto: the three if they are many."
         ),
+    ] = None
+
+    review: Annotated[
+        Literal["auto", "review", "freeze"] | None,
+        Field(
+            description="What becomes of a new description: served (auto); served once it is activated, where it "
+            "breaks callers, deletes, goes to another host or wants more scopes (review); refused (freeze)."
+        ),
+    ] = None
+    rename_grace_days: Annotated[
+        float | None,
+        Field(ge=0, le=365, description="Days that a tool is answered under the name it had before; 7 if left out."),
     ] = None
 
 
@@ -196,6 +218,14 @@ class CredentialList(BaseModel):
     next_cursor: str | None = None
 
 
+class Condition(BaseModel):
+    """Something that the owner of a server should look at."""
+
+    code: str
+    message: str
+    remedy: str
+
+
 class Server(BaseModel):
     """An MCP server made from an OpenAPI description."""
 
@@ -204,6 +234,8 @@ class Server(BaseModel):
     title: str
     kind: str
     revision: int
+    draft_revision: Annotated[int | None, Field(description="The revision that waits for a review.")]
+    conditions: list[Condition]
     counts: Counts
     diagnostics: list[Diagnostic]
     endpoints: Endpoints
@@ -254,9 +286,10 @@ class Validity(BaseModel):
 
 
 class Revision(BaseModel):
-    """One compilation of a server's description; it never changes."""
+    """One compilation of a server's description; it never changes, except for what is served and what waits."""
 
     number: int
+    state: Literal["active", "draft", "inactive"]
     digest: str
     compiler_version: str
     document_url: str | None
@@ -269,6 +302,70 @@ class RevisionList(BaseModel):
 
     items: list[Revision]
     next_cursor: str | None
+
+
+class ChangeDetail(BaseModel):
+    """One difference within a tool: in its input schema (a JSON Pointer), its output schema, or one of its fields."""
+
+    level: Literal["text only", "compatible", "breaking"]
+    where: str
+    what: str
+
+
+class ToolChange(BaseModel):
+    """What happened to one tool; `level` is that of its worst detail."""
+
+    kind: Literal["added", "removed", "renamed", "changed"]
+    level: Literal["text only", "compatible", "breaking"]
+    tool: str
+    operation: str
+    details: list[ChangeDetail]
+
+
+class Approval(BaseModel):
+    """What a tool reaches that none did before: it deletes, goes to another host, or wants further scopes."""
+
+    tool: str
+    operation: str
+    what: str
+
+
+class SurfaceChange(BaseModel):
+    """What is different for callers; `breaking` counts the tools that break them."""
+
+    breaking: int
+    changes: list[ToolChange]
+    approvals: list[Approval]
+
+
+class RevisionDiff(SurfaceChange):
+    """What a revision changes compared with `against`, which is null where there is none before it."""
+
+    revision: int
+    against: int | None
+
+
+class ImportResult(SurfaceChange):
+    """What an import did, or would do: made the server, nothing, or a revision that is served or waits for a review."""
+
+    outcome: Literal["created", "unchanged", "published", "drafted"]
+    revision: Annotated[
+        int | None, Field(description="The revision that holds the description; null if none does yet.")
+    ]
+
+
+class ImportedServer(Server):
+    """A server after an import."""
+
+    result: ImportResult
+
+
+class ImportPreview(BaseModel):
+    """What an import would do."""
+
+    result: ImportResult
+    counts: Counts
+    diagnostics: list[Diagnostic]
 
 
 class ToolSummary(BaseModel):

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
+from app.api.changes import change_members
 from app.api.dependencies import Control, Cursor, Limit, NamespaceName, ServerName
 from app.api.schemas import (
+    Condition,
     Counts,
     Diagnostic,
     Endpoints,
+    ImportedServer,
+    ImportPreview,
+    ImportQuery,
+    ImportResult,
     Policies,
-    Revision,
-    RevisionList,
     SecurityScheme,
     Server,
     ServerList,
@@ -25,14 +29,14 @@ from app.api.schemas import (
 )
 from app.api.uploads import REQUEST_BODY, read_upload
 from app.registry.records import ServerChanges
+from app.services.publishing import ImportMode
 
 if TYPE_CHECKING:
     from app.api.dependencies import ControlPlane
-    from app.registry.records import RevisionRecord, ServerRecord
+    from app.registry.records import ServerRecord
     from app.services.servers import ServerDetails
 
 router = APIRouter(prefix="/api/v1/namespaces/{namespace}/servers", tags=["servers"])
-RevisionNumber = Annotated[int, Path(alias="revision", ge=1, description="Number of the revision.")]
 
 
 def _endpoints(control: ControlPlane, server: ServerRecord) -> Endpoints:
@@ -40,31 +44,38 @@ def _endpoints(control: ControlPlane, server: ServerRecord) -> Endpoints:
     return Endpoints(streamable_http=url, sse=f"{url}/sse")
 
 
-def _shown(control: ControlPlane, details: ServerDetails) -> Server:
+def shown(control: ControlPlane, details: ServerDetails) -> Server:
+    """Give a server as the control plane answers it."""
+    return Server(**_members(control, details))
+
+
+def _members(control: ControlPlane, details: ServerDetails) -> dict[str, Any]:
     server = details.server
     schemes: dict[str, Any] = server.description.get("security_schemes", {})
-    return Server(
-        namespace=server.namespace,
-        name=server.name,
-        title=server.title,
-        kind=server.kind,
-        revision=server.revision,
-        counts=Counts(**server.counts),
-        diagnostics=[Diagnostic(**asdict(each)) for each in details.diagnostics],
-        endpoints=_endpoints(control, server),
-        security_schemes=[
+    return {
+        "namespace": server.namespace,
+        "name": server.name,
+        "title": server.title,
+        "kind": server.kind,
+        "revision": server.revision,
+        "draft_revision": server.draft_revision,
+        "conditions": [Condition(**asdict(each)) for each in details.conditions],
+        "counts": Counts(**server.counts),
+        "diagnostics": [Diagnostic(**asdict(each)) for each in details.diagnostics],
+        "endpoints": _endpoints(control, server),
+        "security_schemes": [
             _scheme(name, scheme, has_credential=name in details.supplied) for name, scheme in schemes.items()
         ],
-        enabled=server.enabled,
-        base_url=server.base_url,
-        server_variables=server.server_variables,
-        instructions=server.instructions,
-        certificate_authorities=server.certificate_authorities,
-        policies=Policies(**(server.policies or {})),
-        openapi=str(server.description.get("openapi", "")),
-        created_at=server.created_at.isoformat(),
-        updated_at=server.updated_at.isoformat(),
-    )
+        "enabled": server.enabled,
+        "base_url": server.base_url,
+        "server_variables": server.server_variables,
+        "instructions": server.instructions,
+        "certificate_authorities": server.certificate_authorities,
+        "policies": Policies(**(server.policies or {})),
+        "openapi": str(server.description.get("openapi", "")),
+        "created_at": server.created_at.isoformat(),
+        "updated_at": server.updated_at.isoformat(),
+    }
 
 
 def _scheme(name: str, scheme: dict[str, Any], *, has_credential: bool) -> SecurityScheme:
@@ -92,17 +103,6 @@ def _summary(control: ControlPlane, server: ServerRecord) -> ServerSummary:
     )
 
 
-def _revision(record: RevisionRecord) -> Revision:
-    return Revision(
-        number=record.number,
-        digest=record.digest,
-        compiler_version=record.compiler_version,
-        document_url=record.document_url,
-        counts=Counts(**record.counts),
-        created_at=record.created_at.isoformat(),
-    )
-
-
 @router.post(
     "", status_code=201, operation_id="create_server", summary="Import a description", openapi_extra=REQUEST_BODY
 )
@@ -110,7 +110,7 @@ async def create_server(control: Control, namespace: NamespaceName, request: Req
     """Compile an OpenAPI description and serve it as a new MCP server."""
     upload = await read_upload(request)
     name = await control.importer.create(namespace, upload.name, source=upload.source, options=upload.options)
-    return _shown(control, await control.servers.read(namespace, name))
+    return shown(control, await control.servers.read(namespace, name))
 
 
 @router.get("", operation_id="list_servers", summary="List servers")
@@ -125,7 +125,7 @@ async def list_servers(
 @router.get("/{server}", operation_id="get_server", summary="Read a server")
 async def get_server(control: Control, namespace: NamespaceName, server: ServerName) -> Server:
     """Read one server with the diagnostics of its active revision."""
-    return _shown(control, await control.servers.read(namespace, server))
+    return shown(control, await control.servers.read(namespace, server))
 
 
 @router.patch("/{server}", operation_id="update_server", summary="Change a server")
@@ -139,7 +139,7 @@ async def update_server(control: Control, namespace: NamespaceName, server: Serv
     if "policies" in given:
         policies = given["policies"] or {}
         given["policies"] = {name: value for name, value in policies.items() if value is not None}
-    return _shown(control, await control.servers.change(namespace, server, ServerChanges(**given)))
+    return shown(control, await control.servers.change(namespace, server, ServerChanges(**given)))
 
 
 @router.delete("/{server}", status_code=204, operation_id="delete_server", summary="Delete a server")
@@ -151,11 +151,26 @@ async def delete_server(control: Control, namespace: NamespaceName, server: Serv
 @router.put(
     "/{server}/document", operation_id="replace_document", summary="Replace a description", openapi_extra=REQUEST_BODY
 )
-async def replace_document(control: Control, namespace: NamespaceName, server: ServerName, request: Request) -> Server:
-    """Compile a new description for a server; an identical one keeps the revision it has."""
+async def replace_document(
+    control: Control,
+    namespace: NamespaceName,
+    server: ServerName,
+    request: Request,
+    wanted: Annotated[ImportQuery, Query()],
+) -> ImportedServer | ImportPreview:
+    """Compile a new description for a server; an identical one keeps the revision it has.
+
+    By the server's policy `review`, one that breaks callers or reaches further waits until it is activated
+    (`review`), or none is taken (`freeze`). What is decided and what is stored are one transaction.
+    """
     upload = await read_upload(request)
-    await control.importer.replace(namespace, server, source=upload.source, options=upload.options)
-    return _shown(control, await control.servers.read(namespace, server))
+    mode = ImportMode(**wanted.model_dump())
+    done = await control.importer.put(namespace, server, source=upload.source, options=upload.options, mode=mode)
+    result = ImportResult(outcome=done.outcome, revision=done.revision, **change_members(done.change))
+    if wanted.dry_run:
+        diagnostics = [Diagnostic(**asdict(each)) for each in done.diagnostics]
+        return ImportPreview(result=result, counts=Counts(**done.compiled.counts), diagnostics=diagnostics)
+    return ImportedServer(result=result, **_members(control, await control.servers.read(namespace, server)))
 
 
 @router.get("/{server}/document", operation_id="get_document", summary="Download the description")
@@ -171,28 +186,3 @@ async def get_validity(control: Control, namespace: NamespaceName, server: Serve
     """List where the description breaks the OpenAPI specification, at most 50 problems; it is served all the same."""
     found = await control.servers.validity(namespace, server)
     return Validity(valid=not found, problems=[ValidityProblem(**each) for each in found])
-
-
-@router.get("/{server}/revisions", operation_id="list_revisions", summary="List revisions")
-async def list_revisions(
-    control: Control, namespace: NamespaceName, server: ServerName, cursor: Cursor = None, limit: Limit = 50
-) -> RevisionList:
-    """List the revisions of a server, newest first."""
-    page = await control.servers.revisions(namespace, server, cursor=cursor, limit=limit)
-    return RevisionList(items=[_revision(each) for each in page.items], next_cursor=page.next_cursor)
-
-
-@router.get("/{server}/revisions/{revision}", operation_id="get_revision", summary="Read a revision")
-async def get_revision(
-    control: Control, namespace: NamespaceName, server: ServerName, revision: RevisionNumber
-) -> Revision:
-    """Read one revision."""
-    return _revision(await control.servers.revision(namespace, server, number=revision))
-
-
-@router.post("/{server}/revisions/{revision}/activate", operation_id="activate_revision", summary="Activate a revision")
-async def activate_revision(
-    control: Control, namespace: NamespaceName, server: ServerName, revision: RevisionNumber
-) -> Server:
-    """Make another revision the one that is served."""
-    return _shown(control, await control.servers.activate(namespace, server, number=revision))

@@ -122,9 +122,9 @@ def _result(response: ApiResponse, tool: ServerTool, mask: Masking) -> ToolResul
 
 
 def find_tool(snapshot: ServerSnapshot, name: str, caller: Caller) -> ServerTool:
-    """Find an enabled tool that `caller` may call; raises `UnknownToolError`."""
-    tool = snapshot.tools.get(name)
-    if tool is None or not caller.may_call(snapshot.namespace, snapshot.name, name):
+    """Find an enabled tool that `caller` may call, also by a name it had a while ago; raises `UnknownToolError`."""
+    tool = snapshot.tool(name)
+    if tool is None or not any(caller.may_call(snapshot.namespace, snapshot.name, each) for each in (name, tool.name)):
         raise UnknownToolError(f"The server {snapshot.name!r} has no tool {name[:100]!r}.")
     return tool
 

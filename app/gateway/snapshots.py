@@ -7,6 +7,7 @@ URL, made at its first call.
 from __future__ import annotations
 
 import json
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +46,11 @@ class ServerTool:
         self._stored = stored
         self._snapshot = snapshot
         self._authorized: tuple[HeldCredentials, Authorization | Refusal] | None = None
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return str(self._stored["name"])
 
     @property
     def policies(self) -> Policies:
@@ -125,12 +131,14 @@ class ServerSnapshot:
         openapi: str = "",
         credentials_path: str = "",
         certificate_authorities: str = "",
+        former_names: Mapping[str, tuple[str, float]] | None = None,
     ) -> None:
         """Take the stored definitions of the tools to serve.
 
         `security_schemes` are the declared Security Scheme Objects, `openapi` is the description's version;
         `credentials_path` is where an owner puts credentials, which a call says that lacks one;
-        `certificate_authorities` (PEM, "" for the system's) are trusted for the API.
+        `certificate_authorities` (PEM, "" for the system's) are trusted for the API; `former_names` are the names
+        that tools had: the name each has now, and until when (seconds since the epoch) it is answered under the former.
         """
         self.namespace = namespace
         self.name = name
@@ -147,6 +155,7 @@ class ServerSnapshot:
         self.certificate_authorities = certificate_authorities
         self.security_schemes = read_schemes(security_schemes or {}, openapi)
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
+        self._former_names = former_names or {}
         self._definitions = definitions
         self._lists: dict[str, bytes] = {}
 
@@ -164,7 +173,17 @@ class ServerSnapshot:
         """What is offered in place of the tools, where they are not listed."""
         listing = self.policies.tool_listing
         is_large = listing == "auto" and (len(self.tools) > MANY_TOOLS or len(to_bytes(self._direct())) > LONG_LIST)
-        return ToolSearch(self.title, self._definitions) if listing == "search" or is_large else None
+        if listing == "search" or is_large:
+            return ToolSearch(self.title, self._definitions, current_name=self._current_name)
+        return None
+
+    def tool(self, name: str) -> ServerTool | None:
+        """Find a tool by its name, or by one that it had a while ago."""
+        return self.tools.get(name) or self.tools.get(self._current_name(name))
+
+    def _current_name(self, name: str) -> str:
+        current, until = self._former_names.get(name, (name, 0.0))
+        return current if name not in self.tools and time.time() < until else name
 
     def _direct(self) -> list[dict[str, Any]]:
         return [ToolDefinition.from_json(each).to_tool() for each in self._definitions]

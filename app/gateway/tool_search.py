@@ -18,7 +18,7 @@ from converters.results import ToolResult, failed
 from converters.texts import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SEARCH, DESCRIBE, CALL = "search_tools", "describe_tool", "call_tool"
 
@@ -49,8 +49,11 @@ _CHECKERS: Final = {name: ArgumentChecker(schema) for name, schema in _SCHEMAS.i
 class ToolSearch:
     """The index of one server's tools, and the tools that are offered in their place."""
 
-    def __init__(self, title: str, definitions: Sequence[Mapping[str, Any]]) -> None:
-        """Index the stored definitions."""
+    def __init__(
+        self, title: str, definitions: Sequence[Mapping[str, Any]], *, current_name: Callable[[str], str] = str
+    ) -> None:
+        """Index the stored definitions; `current_name` gives the name of a tool that is called by a former one."""
+        self._current_name = current_name
         self._title = title
         self._tools = {each["name"]: ToolDefinition.from_json(each) for each in definitions}
         counted = {name: Counter(_words_of(tool)) for name, tool in self._tools.items()}
@@ -88,7 +91,7 @@ class ToolSearch:
             return failed(error.message, {"causeway/code": error.problems[0].code})
         if name == SEARCH:
             return _structured({"tools": [self._summary(each) for each in self.find(**values)]})
-        tool = self._tools.get(values["name"])
+        tool = self._tools.get(self._current_name(values["name"]))
         if tool is None:
             near = ", ".join(self.find(values["name"], 5))
             said = f"There is no tool {values['name'][:100]!r}." + (f" Nearest: {near}." if near else "")

@@ -16,11 +16,12 @@ _LARGEST_NUMBER = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class ServerKey:
-    """A server's row number, its name and the number of its active revision."""
+    """A server's row number, its name, and the numbers of its active revision and of the one that waits."""
 
     id: int
     name: str
     active_revision: int
+    draft_revision: int | None = None
 
 
 async def require_namespace(session: AsyncSession, namespace: str, *, hold: bool = False) -> None:
@@ -38,7 +39,7 @@ async def server_key(session: AsyncSession, server: ServerName, *, lock: bool = 
 
     `lock` makes other writers of the same server wait until the transaction ends.
     """
-    query = select(ServerRow.id, ServerRow.name, ServerRow.active_revision).where(
+    query = select(ServerRow.id, ServerRow.name, ServerRow.active_revision, ServerRow.draft_revision).where(
         ServerRow.namespace == server.namespace, ServerRow.name == server.name
     )
     row = (await session.execute(query.with_for_update() if lock else query)).one_or_none()

@@ -49,7 +49,10 @@ class ServerName:
 
 @dataclass(frozen=True, slots=True)
 class ServerRecord:
-    """A published MCP server; `counts` and `description` are those of its active revision, number `revision`."""
+    """A published MCP server; `counts` and `description` are those of its active revision, number `revision`.
+
+    `draft_revision` is the number of a revision that waits for a review, or None.
+    """
 
     namespace: str
     name: str
@@ -62,6 +65,7 @@ class ServerRecord:
     policies: JsonObject | None
     enabled: bool
     revision: int
+    draft_revision: int | None
     counts: dict[str, int]
     description: JsonObject
     created_at: datetime
@@ -101,6 +105,15 @@ class ToolRecord:
     operation_key: str
     definition: JsonObject
     override: ToolOverride | None
+
+
+@dataclass(frozen=True, slots=True)
+class FormerName:
+    """A name that an operation's tool had until `renamed_at`."""
+
+    name: str
+    operation_key: str
+    renamed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +184,13 @@ class CredentialRecord:
 
 @dataclass(frozen=True, slots=True)
 class AddedRevision:
-    """The server after an import. `is_new` is false when its active revision already had the same digest."""
+    """The server after an import, and the number of the revision that holds what was imported.
+
+    `is_new` is false when the active revision, or the one that waits, already had the same digest.
+    """
 
     server: ServerRecord
+    number: int
     is_new: bool
 
 

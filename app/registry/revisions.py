@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from anyio import to_thread
@@ -15,6 +16,7 @@ from app.registry.lookups import ServerKey, revision_id, server_key
 from app.registry.paging import DEFAULT_LIMIT, page, page_size, position
 from app.registry.records import (
     DiagnosticRecord,
+    FormerName,
     Page,
     RevisionRecord,
     ServerName,
@@ -23,7 +25,18 @@ from app.registry.records import (
     ToolRecord,
     present,
 )
-from app.registry.tables import DiagnosticRow, RevisionRow, ServerRow, ToolOverrideRow, ToolRow, now
+from app.registry.tables import (
+    DiagnosticRow,
+    FormerToolNameRow,
+    RevisionRow,
+    ServerRow,
+    ToolOverrideRow,
+    ToolRow,
+    now,
+)
+
+LONGEST_GRACE: Final = timedelta(days=365)
+"""How long a tool's former name is remembered."""
 
 _LISTING: Final = "revisions"
 _SELECT_REVISION: Final = select(
@@ -127,6 +140,58 @@ class Revisions:
         await self._write_override(server, operation_key, values=_override_values(row) | present(changes))
         await self._session.execute(update(ServerRow).where(ServerRow.id == server.id).values(updated_at=now()))
         return _tool_record((await self._session.execute(query)).first() or row)
+
+    async def overrides(self, namespace: str, name: str) -> tuple[ToolOverride, ...]:
+        """Return all overrides of a server by operation, also of operations that the active revision lacks."""
+        server = await server_key(self._session, ServerName(namespace, name))
+        query = (
+            select(
+                ToolOverrideRow.operation_key,
+                ToolOverrideRow.enabled,
+                ToolOverrideRow.name,
+                ToolOverrideRow.description,
+                ToolOverrideRow.annotations,
+            )
+            .where(ToolOverrideRow.server_id == server.id)
+            .order_by(ToolOverrideRow.operation_key)
+        )
+        return tuple(ToolOverride(*row) for row in await self._session.execute(query))
+
+    async def stale_overrides(self, namespace: str, name: str) -> tuple[str, ...]:
+        """Return the operations that have an override and no tool in the active revision."""
+        server, found = await self._locate(namespace, name)
+        known = select(ToolRow.operation_key).where(ToolRow.revision_id == found)
+        query = select(ToolOverrideRow.operation_key).where(
+            ToolOverrideRow.server_id == server.id, ToolOverrideRow.operation_key.not_in(known)
+        )
+        return tuple(await self._session.scalars(query.order_by(ToolOverrideRow.operation_key)))
+
+    async def previous(self, namespace: str, name: str, *, number: int) -> int | None:
+        """Return the number of the revision before `number`, or None."""
+        server = await server_key(self._session, ServerName(namespace, name))
+        query = select(func.max(RevisionRow.number)).where(
+            RevisionRow.server_id == server.id, RevisionRow.number < number
+        )
+        return await self._session.scalar(query)
+
+    async def former_names(self, namespace: str, name: str) -> tuple[FormerName, ...]:
+        """Return the names that tools of a server had before, however long ago."""
+        server = await server_key(self._session, ServerName(namespace, name))
+        query = select(FormerToolNameRow.name, FormerToolNameRow.operation_key, FormerToolNameRow.renamed_at)
+        rows = await self._session.execute(query.where(FormerToolNameRow.server_id == server.id))
+        return tuple(FormerName(*row) for row in rows)
+
+    async def keep_former_names(self, namespace: str, name: str, *, names: Mapping[str, str]) -> None:
+        """Remember that tools were renamed a moment ago; `names` are their operations by the names they had."""
+        server = await server_key(self._session, ServerName(namespace, name), lock=True)
+        rows = FormerToolNameRow.server_id == server.id
+        too_old = FormerToolNameRow.renamed_at < now() - LONGEST_GRACE
+        await self._session.execute(
+            delete(FormerToolNameRow).where(rows, or_(too_old, FormerToolNameRow.name.in_(names)))
+        )
+        if names:
+            values = [{"server_id": server.id, "name": each, "operation_key": key} for each, key in names.items()]
+            await self._session.execute(insert(FormerToolNameRow), values)
 
     async def _locate(self, namespace: str, name: str, *, number: int | None = None) -> tuple[ServerKey, int]:
         server = await server_key(self._session, ServerName(namespace, name))

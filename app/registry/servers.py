@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, select, update
@@ -31,6 +30,7 @@ _SELECT = select(
     ServerRow.policies,
     ServerRow.enabled,
     ServerRow.active_revision.label("revision"),
+    ServerRow.draft_revision,
     RevisionRow.counts,
     RevisionRow.description,
     ServerRow.created_at,
@@ -78,6 +78,11 @@ class Servers:
             raise ServerNotFound(namespace, name)
         return ServerRecord(**row._asdict())
 
+    async def hold(self, namespace: str, name: str) -> ServerRecord:
+        """Return one server, its other writers waiting until the transaction ends, or raise `ServerNotFound`."""
+        await server_key(self._session, ServerName(namespace, name), lock=True)
+        return await self.get(namespace, name)
+
     async def list(
         self, namespace: str, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
     ) -> Page[ServerRecord]:
@@ -112,23 +117,37 @@ class Servers:
             raise ServerNotFound(namespace, name)
 
     async def add_revision(
-        self, namespace: str, name: str, *, revision: NewRevision, changes: ServerChanges | None = None
+        self,
+        namespace: str,
+        name: str,
+        *,
+        revision: NewRevision,
+        changes: ServerChanges | None = None,
+        is_draft: bool = False,
     ) -> AddedRevision:
-        """Store a revision and make it the active one, or raise `ServerNotFound`.
+        """Store a revision and make it the active one, or with `is_draft` the one that waits for a review.
 
-        If the active revision has the same digest, nothing is stored; `changes` apply in either case.
+        If the active revision, or with `is_draft` the one that waits, has the same digest, nothing is stored. What
+        waited before waits no more; `changes` apply in every case. Raises `ServerNotFound`.
         """
         server = await server_key(self._session, ServerName(namespace, name), lock=True)
-        is_new = revision.digest != await self._active_digest(server)
-        if is_new:
+        number = await self._stored(server, revision.digest, is_draft=is_draft)
+        is_new = number is None
+        if number is None:
             number = await self._next_number(server)
             await insert_revision(self._session, server.id, number=number, revision=revision)
-            server = await self._activate(server, number)
+        if is_draft and number != server.active_revision:
+            await self._point(server, draft_revision=number)
+        else:
+            await self._activate(server, number)
         await self._apply(server, changes or ServerChanges())
-        return AddedRevision(server=await self.get(namespace, name), is_new=is_new)
+        return AddedRevision(server=await self.get(namespace, name), number=number, is_new=is_new)
 
     async def activate_revision(self, namespace: str, name: str, *, number: int) -> ServerRecord:
-        """Make an earlier or later revision the active one, or raise `ServerNotFound` or `RevisionNotFound`."""
+        """Make an earlier or later revision the active one; none waits for a review any more.
+
+        Raises `ServerNotFound` or `RevisionNotFound`.
+        """
         server = await server_key(self._session, ServerName(namespace, name), lock=True)
         await revision_id(self._session, server, number=number)
         await self._activate(server, number)
@@ -150,17 +169,20 @@ class Servers:
         if values:
             await self._session.execute(update(ServerRow).where(ServerRow.id == server.id).values(values))
 
-    async def _activate(self, server: ServerKey, number: int) -> ServerKey:
-        if number != server.active_revision:
-            statement = update(ServerRow).where(ServerRow.id == server.id)
-            await self._session.execute(statement.values(active_revision=number))
-        return replace(server, active_revision=number)
+    async def _activate(self, server: ServerKey, number: int) -> None:
+        if number != server.active_revision or server.draft_revision is not None:
+            await self._point(server, active_revision=number, draft_revision=None)
 
-    async def _active_digest(self, server: ServerKey) -> str | None:
-        query = select(RevisionRow.digest).where(
-            RevisionRow.server_id == server.id, RevisionRow.number == server.active_revision
+    async def _point(self, server: ServerKey, **revisions: int | None) -> None:
+        await self._session.execute(update(ServerRow).where(ServerRow.id == server.id).values(**revisions))
+
+    async def _stored(self, server: ServerKey, digest: str, *, is_draft: bool) -> int | None:
+        """Find which of the revisions that are served or wait has this digest; the one that waits only for a draft."""
+        candidates = [server.active_revision, *([server.draft_revision] if is_draft else [])]
+        query = select(RevisionRow.number).where(
+            RevisionRow.server_id == server.id, RevisionRow.digest == digest, RevisionRow.number.in_(candidates)
         )
-        return await self._session.scalar(query)
+        return await self._session.scalar(query.order_by(RevisionRow.number))
 
     async def _next_number(self, server: ServerKey) -> int:
         # Not the active number plus one: after a rollback the later revisions are still there.

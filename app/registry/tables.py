@@ -114,6 +114,7 @@ class ServerRow(Base):
     certificate_authorities: Mapped[str | None]
     enabled: Mapped[bool] = mapped_column(default=True)
     active_revision: Mapped[int]
+    draft_revision: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
@@ -177,6 +178,17 @@ class ToolOverrideRow(Base):
     name: Mapped[str | None]
     description: Mapped[str | None]
     annotations: Mapped[dict[str, Any] | None]
+
+
+class FormerToolNameRow(Base):
+    """A name that an operation's tool had; who still calls it by that name is answered for a while."""
+
+    __tablename__ = "former_tool_names"
+
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(NAME, primary_key=True)
+    operation_key: Mapped[str]
+    renamed_at: Mapped[datetime] = mapped_column(default=now)
 
 
 class CredentialRow(Base):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import UpstreamError
 from app.outbound.documents import is_same_origin
-from app.registry.errors import NamespaceNotFound
+from app.registry.errors import NamespaceNotFound, ServerExists, ServerNotFound
 from app.registry.records import UNSET, DiagnosticRecord, NewRevision, NewTool, ServerChanges
 from app.services import archives
 from app.services.compile_worker import Job
+from app.services.publishing import Imported, ImportMode, judged
 from app.services.servers import InvalidServerError, check_settings
 from converters import DescriptionError
 from converters.naming import server_name
@@ -30,6 +32,7 @@ _MAX_SIZE: Final = 20 * 1024 * 1024
 _FETCHES_AT_ONCE: Final = 8
 _MAX_ROUNDS: Final = 20
 _MAX_SECONDS: Final = 120
+_PLAIN: Final = ImportMode()
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -85,41 +88,92 @@ class ImportDescription:
             NamespaceNotFound, ServerExists, InvalidServerError, UpstreamError: as they say.
 
         """
-        _check_name(name)
-        async with self._database.transaction(read_only=True) as registry:
-            if not await registry.namespaces.exists(namespace):
-                raise NamespaceNotFound(namespace)
-        loaded = await self._load(source)
-        compilation = await self._compile(loaded, name)
-        check_settings(options.changes, compilation)
-        chosen = name or server_name(compilation["title"])
+        chosen, _ = await self._create(namespace, name, source=source, options=options)
+        return chosen
+
+    async def _create(
+        self, namespace: str, name: str | None, *, source: Source, options: ImportOptions
+    ) -> tuple[str, NewRevision]:
+        revision = await self._checked_new(namespace, name, source=source, options=options)
+        chosen = name or server_name(revision.description["title"])
         async with self._database.transaction() as registry:
             await registry.servers.create(
                 namespace,
                 chosen,
-                title=compilation["title"],
-                revision=_revision(loaded, source, compilation),
+                title=revision.description["title"],
+                revision=revision,
                 base_url=options.base_url if isinstance(options.base_url, str) else None,
                 server_variables=options.server_variables if isinstance(options.server_variables, dict) else None,
-                instructions=compilation["instructions"] or None,
+                instructions=revision.description["instructions"] or None,
             )
         await self._events.changed(namespace, chosen)
-        return chosen
+        return chosen, revision
 
-    async def replace(self, namespace: str, name: str, *, source: Source, options: ImportOptions) -> bool:
-        """Give a server a new description; tells whether that made a new revision. Raises as `create` does."""
+    async def put(
+        self, namespace: str, name: str, *, source: Source, options: ImportOptions, mode: ImportMode
+    ) -> Imported:
+        """Give a server a new description, or with `mode.create` make the server; raises as `replace` and `create`."""
+        try:
+            return await self.replace(namespace, name, source=source, options=options, mode=mode)
+        except ServerNotFound:
+            if not mode.create:
+                raise
+        if mode.dry_run:
+            return Imported("created", await self._checked_new(namespace, name, source=source, options=options))
+        try:
+            _, created = await self._create(namespace, name, source=source, options=options)
+        except ServerExists:  # made a moment ago by somebody else
+            return await self.replace(namespace, name, source=source, options=options, mode=mode)
+        return Imported("created", created, 1)
+
+    async def replace(
+        self, namespace: str, name: str, *, source: Source, options: ImportOptions, mode: ImportMode = _PLAIN
+    ) -> Imported:
+        """Give a server a new description, as far as `mode` and the server's review policy let it; tells what it did.
+
+        What is judged is what is stored: both are one transaction. Settings apply at once, also where the description
+        waits for a review.
+
+        Raises:
+            BreakingChangeError, ServerFrozenError: when it is not taken, and nothing was changed.
+            ServerNotFound, DescriptionError, InvalidServerError, UpstreamError: as they say.
+
+        """
         async with self._database.transaction(read_only=True) as registry:
             await registry.servers.get(namespace, name)
+        revision = await self._compiled(source, options, name)
+        if mode.dry_run:
+            async with self._database.transaction(read_only=True) as registry:
+                return await judged(registry, await registry.servers.get(namespace, name), revision, mode=mode)
+        async with self._database.transaction() as registry:
+            server = await registry.servers.hold(namespace, name)
+            found = await judged(registry, server, revision, mode=mode)
+            is_draft = found.outcome == "drafted"
+            title = UNSET if is_draft else revision.description["title"]
+            changes = dataclasses.replace(options.changes, title=title)
+            added = await registry.servers.add_revision(
+                namespace, name, revision=revision, changes=changes, is_draft=is_draft
+            )
+            if not is_draft:
+                names = dict(found.change.former_names)
+                await registry.revisions.keep_former_names(namespace, name, names=names)
+        await self._events.changed(namespace, name)
+        return dataclasses.replace(found, revision=added.number)
+
+    async def _checked_new(
+        self, namespace: str, name: str | None, *, source: Source, options: ImportOptions
+    ) -> NewRevision:
+        _check_name(name)
+        async with self._database.transaction(read_only=True) as registry:
+            if not await registry.namespaces.exists(namespace):
+                raise NamespaceNotFound(namespace)
+        return await self._compiled(source, options, name)
+
+    async def _compiled(self, source: Source, options: ImportOptions, name: str | None) -> NewRevision:
         loaded = await self._load(source)
         compilation = await self._compile(loaded, name)
         check_settings(options.changes, compilation)
-        changes = replace(options.changes, title=compilation["title"])
-        async with self._database.transaction() as registry:
-            added = await registry.servers.add_revision(
-                namespace, name, revision=_revision(loaded, source, compilation), changes=changes
-            )
-        await self._events.changed(namespace, name)
-        return added.is_new
+        return _revision(loaded, source, compilation)
 
     async def _load(self, source: Source) -> _Loaded:
         url = None

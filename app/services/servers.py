@@ -9,13 +9,14 @@ from app.errors import CausewayError
 from app.outbound import tls
 from app.registry.records import UNSET, ServerChanges
 from app.services import archives
+from app.services.conditions import Condition, conditions
 from converters.request_plans import ServerUnknownError, check_base_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.registry import Database
-    from app.registry.records import DiagnosticRecord, Page, RevisionRecord, ServerRecord
+    from app.registry.records import DiagnosticRecord, Page, ServerRecord
     from app.services.compiling import Compiler
     from app.services.events import ServerEvents
 
@@ -28,11 +29,15 @@ class InvalidServerError(CausewayError):
 
 @dataclass(frozen=True, slots=True)
 class ServerDetails:
-    """A server with the diagnostics of its active revision, and the security schemes that have a credential."""
+    """A server with the diagnostics of its active revision, and the security schemes that have a credential.
+
+    `conditions` are what its owner should look at.
+    """
 
     server: ServerRecord
     diagnostics: tuple[DiagnosticRecord, ...]
     supplied: frozenset[str]
+    conditions: tuple[Condition, ...]
 
 
 class Servers:
@@ -50,7 +55,8 @@ class Servers:
             server = await registry.servers.get(namespace, name)
             diagnostics = await registry.revisions.diagnostics(namespace, name)
             credentials = await registry.credentials.list(namespace, name)
-            return ServerDetails(server, diagnostics, frozenset(each.scheme for each in credentials))
+            found = await conditions(registry, server)
+            return ServerDetails(server, diagnostics, frozenset(each.scheme for each in credentials), found)
 
     async def list(self, namespace: str, *, cursor: str | None, limit: int) -> Page[ServerRecord]:
         """Give a page of servers; raises `NamespaceNotFound` or `InvalidCursor`."""
@@ -90,24 +96,6 @@ class Servers:
             entry, found = archives.documents(document, entry=revision.description.get("entry"))
             document = found[entry]
         return tuple(await self._compiler.validate(document))
-
-    async def revisions(self, namespace: str, name: str, *, cursor: str | None, limit: int) -> Page[RevisionRecord]:
-        """Give a page of a server's revisions, newest first."""
-        async with self._database.transaction(read_only=True) as registry:
-            return await registry.revisions.list(namespace, name, cursor=cursor, limit=limit)
-
-    async def revision(self, namespace: str, name: str, *, number: int) -> RevisionRecord:
-        """Give one revision; raises `RevisionNotFound`."""
-        async with self._database.transaction(read_only=True) as registry:
-            return await registry.revisions.get(namespace, name, number=number)
-
-    async def activate(self, namespace: str, name: str, *, number: int) -> ServerDetails:
-        """Make another revision the active one; raises `RevisionNotFound`."""
-        async with self._database.transaction() as registry:
-            server = await registry.servers.activate_revision(namespace, name, number=number)
-            await registry.servers.update(namespace, name, changes=ServerChanges(title=server.description["title"]))
-        await self._events.changed(namespace, name)
-        return await self.read(namespace, name)
 
 
 def check_settings(changes: ServerChanges, description: Mapping[str, Any]) -> None:

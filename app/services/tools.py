@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError
 from converters.naming import is_legal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from app.registry import Database
-    from app.registry.records import ServerRecord, ToolOverrideChanges, ToolRecord
+    from app.registry.records import FormerName, ServerRecord, ToolOverrideChanges, ToolRecord
     from app.services.events import ServerEvents
+
+
+DEFAULT_GRACE: Final = timedelta(days=7)
+"""How long a tool that was renamed is answered under its former name, where no policy says."""
 
 
 class InvalidToolError(CausewayError):
@@ -25,11 +30,16 @@ class InvalidToolError(CausewayError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedServer:
-    """All that is needed to serve a server: its settings and the definitions of its enabled tools."""
+    """All that is needed to serve a server: its settings and the definitions of its enabled tools.
+
+    `former_names` are the names that tools had: the name each has now, and until when the former one is answered,
+    in seconds since the epoch.
+    """
 
     server: ServerRecord
     definitions: tuple[dict[str, Any], ...]
     document_url: str | None
+    former_names: Mapping[str, tuple[str, float]]
 
 
 class Tools:
@@ -56,9 +66,13 @@ class Tools:
             record = await registry.revisions.tool(namespace, server, tool_name=tool)
             if isinstance(changes.name, str):
                 _check_name(changes.name, record, await registry.revisions.tools(namespace, server))
+            before = overridden(record)["name"]
             record = await registry.revisions.set_override(
                 namespace, server, operation_key=record.operation_key, changes=changes
             )
+            if overridden(record)["name"] != before:
+                names = {before: record.operation_key}
+                await registry.revisions.keep_former_names(namespace, server, names=names)
         await self._events.changed(namespace, server)
         return overridden(record)
 
@@ -70,8 +84,22 @@ class Tools:
                 return None
             tools = await registry.revisions.tools(namespace, server)
             revision = await registry.revisions.get(namespace, server)
+            former = await registry.revisions.former_names(namespace, server)
         enabled = tuple(each for each in published(tools) if each["enabled"])
-        return LoadedServer(record, enabled, revision.document_url)
+        return LoadedServer(record, enabled, revision.document_url, _answered(former, enabled, record))
+
+
+def _answered(
+    former: Sequence[FormerName], tools: Sequence[Mapping[str, Any]], server: ServerRecord
+) -> dict[str, tuple[str, float]]:
+    days = (server.policies or {}).get("rename_grace_days")
+    grace = DEFAULT_GRACE if days is None else timedelta(days=days)
+    names = {each["operation_key"]: each["name"] for each in tools}
+    return {
+        each.name: (names[each.operation_key], (each.renamed_at + grace).timestamp())
+        for each in former
+        if each.operation_key in names
+    }
 
 
 def published(records: Sequence[ToolRecord]) -> tuple[dict[str, Any], ...]:

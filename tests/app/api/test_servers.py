@@ -28,7 +28,15 @@ WITH_VARIABLES = {
 PETS_URL = f"{SERVERS}/pets"
 
 UNSET_POLICIES = dict.fromkeys(
-    ("response_budget", "heal_numbers", "call_timeout", "require_credentials", "tool_listing")
+    (
+        "response_budget",
+        "heal_numbers",
+        "call_timeout",
+        "require_credentials",
+        "tool_listing",
+        "review",
+        "rename_grace_days",
+    )
 )
 
 
@@ -56,6 +64,8 @@ async def test_a_description_becomes_a_server_that_is_live_at_once(served: Gatew
         "title": "Pets",
         "kind": "openapi",
         "revision": 1,
+        "draft_revision": None,
+        "conditions": [],
         "counts": {"operations": 4, "tools": 4, "skipped": 0},
         "diagnostics": [],
         "endpoints": {
