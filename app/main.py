@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-import ipaddress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ from app.gateway.policies import Policies
 from app.gateway.ports import Delivery, Posted
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
-from app.outbound import AccessTokens, DocumentFetcher, EgressPolicy, HttpUpstream, TokenEndpoint
+from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
 from app.registry import Database
 from app.registry.errors import ServerNotFound
 from app.registry.process_channel import open_channel
@@ -64,7 +63,7 @@ class Application:
         self._settings = settings
         # First of all: without its key nothing is opened, made or changed.
         keys = load_keys(settings)
-        policy = _egress_policy(settings)
+        policy = egress_policy(settings, self.public_url)
         self.database = Database.open(settings.registry_url)
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(policy)
@@ -246,14 +245,6 @@ class _GatewayTools:
 def _authentication(settings: Settings) -> Authentication:
     authenticators = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
     return Authentication(authenticators, otherwise=LOCAL if settings.is_local else None)
-
-
-def _egress_policy(settings: Settings) -> EgressPolicy:
-    return EgressPolicy(
-        allow_private=settings.is_local,
-        allow=tuple(ipaddress.ip_network(each, strict=False) for each in settings.egress_allow),
-        deny=tuple(ipaddress.ip_network(each, strict=False) for each in settings.egress_deny),
-    )
 
 
 def create_app(settings: Settings) -> Application:

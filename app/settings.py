@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -21,6 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from app.destinations import Destination
 from app.errors import CausewayError
 
 CONFIG_FILE = "causeway.toml"
@@ -53,10 +56,19 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="PostgreSQL or SQLite URL; by default SQLite in DATA_DIR.")
     admin_key: SecretStr | None = Field(None, description="Key that may do everything; setting it means service mode.")
     egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Networks (CIDR, by commas) that service mode may connect to besides public ones."
+        (),
+        description="Networks (CIDR) and host names, each with a port or without, that may be connected to besides "
+        "public ones. With a port, one that is closed otherwise (22, 5432, ...) is open there.",
     )
     egress_deny: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Networks (CIDR, by commas) that are never connected to."
+        (), description="Networks (CIDR) and host names, each with a port or without, that are never connected to."
+    )
+    egress_proxy: SecretStr | None = Field(
+        None,
+        description="URL of the HTTP proxy that every request goes through; proxies of the environment are ignored.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Networks (CIDR) of the reverse proxies in front, whose X-Forwarded-* fields are believed."
     )
     secret_key: SecretStr | None = Field(
         None, description="Key that stored credentials are encrypted with: 32 bytes at random, as base64."
@@ -73,18 +85,36 @@ class Settings(BaseSettings):
     )
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 
-    @field_validator("egress_allow", "egress_deny", "credential_env", "credential_files", mode="before")
+    @field_validator(
+        "egress_allow", "egress_deny", "trusted_proxies", "credential_env", "credential_files", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        return tuple(part.strip(" \t\"'[]") for part in value.split(",") if part.strip(" \t\"'[]"))
+        parts = (part.strip(" \t\"'") for part in _unbracketed(value).split(","))
+        return tuple(part for part in parts if part)
 
     @field_validator("egress_allow", "egress_deny")
+    @classmethod
+    def _destinations(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            Destination.read(text)
+        return value
+
+    @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             ipaddress.ip_network(text, strict=False)
+        return value
+
+    @field_validator("egress_proxy")
+    @classmethod
+    def _proxy(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value() if value else "http://none")
+        if parts.scheme != "http" or not parts.hostname or parts.path not in {"", "/"} or parts.query:
+            raise ValueError("must be a URL like http://proxy.corp:3128")
         return value
 
     @model_validator(mode="after")
@@ -131,6 +161,12 @@ class Settings(BaseSettings):
 
 
 MIN_KEY_LENGTH = 16
+
+
+def _unbracketed(text: str) -> str:
+    """Take a list's own brackets off, and leave those of an IPv6 address: `["a", "b"]`, but `[fd00::]:80, [fd01::]`."""
+    found = re.fullmatch(r"\s*\[(?![^\[\]\"]*\].)(.*)\]\s*", text, re.DOTALL)
+    return found[1] if found else text
 
 
 def is_loopback(host: str) -> bool:

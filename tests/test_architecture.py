@@ -83,6 +83,22 @@ def test_import_contracts_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lint_imports(config_filename="pyproject.toml", no_cache=True, no_logo=True) == EXIT_STATUS_SUCCESS
 
 
+def test_no_module_but_the_door_to_the_network_opens_a_connection() -> None:
+    """S17, for what the import contract cannot see: methods of sockets and event loops."""
+    calls = re.compile(r"\.(?:connect_ex|sock_connect|create_connection|create_unix_connection|open_connection)\(")
+    found = {
+        path.as_posix()
+        for path in committed_files()
+        if path.suffix == ".py"
+        and path.parts[0] in SHIPPED_PACKAGES
+        and path.parts[:2] != ("app", "outbound")
+        and calls.search((ROOT / path).read_text(encoding="utf-8"))
+    }
+
+    assert found == set()
+    assert calls.search("await loop.sock_connect(sock, address)")
+
+
 def test_no_file_or_folder_has_a_name_that_says_nothing() -> None:
     names = {part for path in committed_files() if path.parts[0] != "specs" for part in path.with_suffix("").parts}
 

@@ -2,8 +2,8 @@
 
 from app.outbound.access_tokens import AccessTokens
 from app.outbound.documents import DocumentFetcher
-from app.outbound.policy import EgressPolicy
+from app.outbound.policy import EgressPolicy, egress_policy
 from app.outbound.token_endpoint import TokenEndpoint
 from app.outbound.upstream import HttpUpstream
 
-__all__ = ["AccessTokens", "DocumentFetcher", "EgressPolicy", "HttpUpstream", "TokenEndpoint"]
+__all__ = ["AccessTokens", "DocumentFetcher", "EgressPolicy", "HttpUpstream", "TokenEndpoint", "egress_policy"]

@@ -1,17 +1,12 @@
-"""Fetching a description from a URL, with httpx2, under the egress policy (ADR: one HTTP stack)."""
+"""Fetching a description from a URL, under the same egress policy and limits as calls."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import ssl
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
-import httpcore2
-import httpx2
+from yarl import URL
 
 from app.errors import (
     EgressDeniedError,
@@ -21,52 +16,21 @@ from app.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from app.outbound.exchanges import Exchanges
+from app.outbound.redirects import REDIRECTS
+from converters.authorization import Attempt
+from converters.request_plans import RequestPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from app.outbound.policy import EgressPolicy
+    from converters.results import ApiResponse
 
 MAX_DOCUMENT: Final = 20 * 1024 * 1024
 _TIMEOUT: Final = 30.0
+_CONNECT_TIMEOUT: Final = 10.0
 _MAX_REDIRECTS: Final = 3
 _OK: Final = 200
-_ACCEPT: Final = "application/json, application/yaml, application/vnd.oai.openapi, text/yaml, */*;q=0.5"
-
-
-class _CheckedBackend(httpcore2.AsyncNetworkBackend):
-    """Connects only to addresses that the policy permits, and to exactly the ones that were checked."""
-
-    def __init__(self, policy: EgressPolicy) -> None:
-        self._policy = policy
-        self._backend = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(  # noqa: PLR0917 - the signature is httpcore2's
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is httpcore2's
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        loop = asyncio.get_running_loop()
-        try:
-            answers = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):  # UnicodeError: a label that is empty or too long
-            raise httpcore2.ConnectError(f"{host} is not known") from None
-        *others, last = self._policy.permitted(dict.fromkeys(str(answer[4][0]) for answer in answers))
-        options: dict[str, Any] = {
-            "timeout": timeout,
-            "local_address": local_address,
-            "socket_options": socket_options,
-        }
-        for address in others:
-            with contextlib.suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                return await self._backend.connect_tcp(address, port, **options)
-        return await self._backend.connect_tcp(last, port, **options)
-
-    async def sleep(self, seconds: float) -> None:
-        await self._backend.sleep(seconds)
+_ACCEPT: Final = (("Accept", "application/json, application/yaml, application/vnd.oai.openapi, text/yaml, */*;q=0.5"),)
 
 
 class DocumentFetcher:
@@ -84,52 +48,47 @@ class DocumentFetcher:
             UpstreamError: with a sentence that holds neither the URL's query nor an address.
 
         """
-        async with self._client() as client:
+        exchanges = Exchanges(self._policy, max_response=self._max_size, connect_timeout=_CONNECT_TIMEOUT)
+        try:
             for _ in range(_MAX_REDIRECTS + 1):
-                _check_url(url)
-                found = await self._get(client, url)
-                if isinstance(found, bytes):
-                    return found, url
-                url = _redirected(url, found)
+                answer = await self._get(exchanges, url)
+                if answer.status == _OK:
+                    return answer.body, url
+                if answer.status not in REDIRECTS:
+                    raise UpstreamUnreachableError(f"The document URL answered {answer.status}.")
+                url = _redirected(url, answer.location)
+        finally:
+            await exchanges.close()
         raise RedirectDeniedError(f"The document URL redirects more than {_MAX_REDIRECTS} times.")
 
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """Reading the certificate store takes longer than most fetches, so it is read once."""
-        return httpx2.create_ssl_context(trust_env=False)
-
-    def _client(self) -> httpx2.AsyncClient:
-        transport = httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False, retries=0)
-        transport._pool = httpcore2.AsyncConnectionPool(  # noqa: SLF001 - httpx2 offers no other place for a network backend
-            ssl_context=self._tls, network_backend=_CheckedBackend(self._policy)
-        )
-        return httpx2.AsyncClient(transport=transport, timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
-
-    async def _get(self, client: httpx2.AsyncClient, url: str) -> bytes | str:
-        """Give the document, or the location it redirects to."""
+    async def _get(self, exchanges: Exchanges, url: str) -> ApiResponse:
+        target = _as_uri(url)
         try:
-            async with asyncio.timeout(_TIMEOUT), client.stream("GET", url, headers={"Accept": _ACCEPT}) as response:
-                if response.is_redirect:
-                    return response.headers.get("location", "")
-                if response.status_code != _OK:
-                    raise UpstreamUnreachableError(f"The document URL answered {response.status_code}.")
-                return await self._read(response)
-        except UpstreamError:
-            raise
-        except (TimeoutError, httpx2.TimeoutException):
+            async with asyncio.timeout(_TIMEOUT):
+                return await exchanges.exchange(RequestPlan("GET", target, _ACCEPT, None, ()), Attempt(target, _ACCEPT))
+        except TimeoutError:
             raise UpstreamTimeoutError("The document URL did not answer in time.") from None
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
-            raise UpstreamUnreachableError("The document URL could not be fetched.") from None
+        except ResponseTooLargeError:
+            raise ResponseTooLargeError(
+                f"The document is larger than {self._max_size:,} bytes, or unpacks to too many times its size."
+            ) from None
+        except (EgressDeniedError, UpstreamTimeoutError) as error:
+            raise type(error)(_told(error)) from None
+        except UpstreamError as error:
+            raise UpstreamUnreachableError(f"The document URL could not be fetched: {_told(error)}") from None
 
-    async def _read(self, response: httpx2.Response) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > self._max_size:
-                raise ResponseTooLargeError(f"The document is larger than {self._max_size:,} bytes.")
-            chunks.append(chunk)
-        return b"".join(chunks)
+
+def _told(error: UpstreamError) -> str:
+    """Give the sentence of an exchange, which is told of an API, for a document."""
+    return error.message.replace("The API", "Its server").replace("the API", "its server")
+
+
+def _as_uri(url: str) -> str:
+    """Write a URL that a person typed in ASCII (RFC 3987 section 3.1); any other is left as it is."""
+    try:
+        return url if url.isascii() else str(URL(url))
+    except ValueError:
+        return url
 
 
 def is_same_origin(url: str, other: str | None) -> bool:
@@ -148,19 +107,11 @@ def is_same_origin(url: str, other: str | None) -> bool:
     )
 
 
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        parts = urlsplit("")
-    has_oddities = any(mark in url for mark in "\t\r\n\\ ") or parts.username is not None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or has_oddities:
-        raise EgressDeniedError("The document URL must be an absolute http or https URL without credentials.")
-
-
 def _redirected(url: str, location: str) -> str:
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+    except ValueError:
+        location, target = "", url
     if not location or (urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https"):
         raise RedirectDeniedError("The document URL redirects to a place that is not followed.")
     return target

@@ -7,17 +7,18 @@ bounded in size, headers as they come and the body after decoding.
 from __future__ import annotations
 
 import io
+import logging
 import socket
 import ssl
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-from yarl import URL
 
-from app.errors import ResponseTooLargeError, UpstreamError, UpstreamProtocolError
+from app.errors import EgressDeniedError, ResponseTooLargeError, UpstreamError, UpstreamProtocolError
 from app.outbound.decoding import ACCEPT_ENCODING, Decoder
-from app.outbound.faults import AddressDeniedError, translated
+from app.outbound.faults import AddressDeniedError, denied_address, translated
+from app.outbound.targets import read_target
 from converters.results import ApiResponse
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     from aiohttp.connector import AddrInfoType, Connection
 
     from app.outbound.policy import EgressPolicy
+    from app.outbound.targets import Target
     from converters.authorization import Attempt
     from converters.request_plans import RequestPlan
 
     OnChunk = Callable[[str, bytes], Awaitable[None]]
+
+_log: Final = logging.getLogger(__name__)
 
 MAX_HEADERS: Final = 64 * 1024
 _MAX_HEADER_COUNT: Final = 128
@@ -58,26 +62,28 @@ class Exchanges:
         self._max_response = max_response
         self._connect_timeout = connect_timeout
         self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
+        # One per policy: a connection that was opened for a host listed by its name serves no other.
+        self._sessions: dict[EgressPolicy, aiohttp.ClientSession] = {}
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        while self._sessions:
+            await self._sessions.popitem()[1].close()
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _open(self, policy: EgressPolicy) -> aiohttp.ClientSession:
+        session = self._sessions.get(policy)
+        if session is None:
             connector = aiohttp.TCPConnector(
                 # How many are open at once is for the slots of each upstream to say: a bound over all of them would
                 # let one that hangs take the connections of the others.
                 limit=0,
-                socket_factory=_socket_factory(self._policy),
+                socket_factory=_socket_factory(policy),
                 ttl_dns_cache=10,
                 ssl=self._tls or True,
             )
-            self._session = aiohttp.ClientSession(
+            session = self._sessions[policy] = aiohttp.ClientSession(
                 connector=connector,
+                proxy=policy.proxy or None,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=self._connect_timeout, sock_connect=self._connect_timeout
@@ -90,7 +96,7 @@ class Exchanges:
                 max_field_size=MAX_HEADERS,
                 response_class=_Response,
             )
-        return self._session
+        return session
 
     async def exchange(
         self,
@@ -110,10 +116,11 @@ class Exchanges:
             UpstreamError: when there is no answer within the limits.
 
         """
+        target = read_target(attempt.url)
         try:
-            response = await self._open().request(
+            response = await self._session_for(target).request(
                 plan.method,
-                URL(attempt.url, encoded=True),
+                target.url,
                 data=_payload(plan.body),
                 headers=attempt.headers,
                 allow_redirects=False,
@@ -125,10 +132,23 @@ class Exchanges:
                 _abort(response.connection and response.connection.transport)
                 response.close()
                 raise
+        except EgressDeniedError:
+            _log_denied(target)
+            raise
         except UpstreamError:
             raise
         except (aiohttp.ClientError, ValueError, OSError) as error:
+            address = denied_address(error)
+            if address:
+                _log_denied(target, address)
             raise translated(error) from None
+
+    def _session_for(self, target: Target) -> aiohttp.ClientSession:
+        """Give the session for a host; raises `EgressDeniedError` where requests may not go there."""
+        policy = self._policy.towards(target.host, target.port)
+        if policy.proxy:
+            policy.check_unresolved(target.host, target.port)
+        return self._open(policy)
 
     async def _read(self, response: aiohttp.ClientResponse, on_chunk: OnChunk | None) -> ApiResponse:
         headers = response.headers
@@ -216,6 +236,11 @@ def _head_fault(response: aiohttp.ClientResponse) -> UpstreamProtocolError | Non
     return None
 
 
+def _log_denied(target: Target, address: str = "by its name or port") -> None:
+    """Tell the operator what the caller is not told."""
+    _log.warning("egress denied: %s port %d (%s)", target.host[:255], target.port, address)
+
+
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
     """Give a body as the client takes it: one that is large in pieces, between which others get their turn."""
     return io.BytesIO(body) if body is not None and len(body) > _LARGE else body
@@ -226,8 +251,9 @@ def _socket_factory(policy: EgressPolicy) -> Callable[[AddrInfoType], socket.soc
 
     def make(address: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, place = address
-        if not policy.permits(str(place[0])):
-            raise AddressDeniedError
+        # With a proxy nothing else is connected to, and it is the operator who named it.
+        if not policy.proxy and not policy.permits(str(place[0]), int(place[1])):
+            raise AddressDeniedError(str(place[0]))
         return socket.socket(family, kind, protocol)
 
     return make

@@ -11,21 +11,22 @@ from typing import Final
 import aiohttp
 
 from app.errors import (
-    EgressDeniedError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamResetError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from app.outbound.policy import denied
 
 
 class AddressDeniedError(OSError):
-    """The policy does not permit the address; an OSError, so that the client tries a name's next address."""
+    """The policy does not permit `address`; an OSError, so that the client tries a name's next address."""
 
-    def __init__(self) -> None:
-        """Say so; the address is not named."""
+    def __init__(self, address: str) -> None:
+        """Say so; the text does not name the address."""
         super().__init__("the egress policy does not permit this address")
+        self.address = address
 
 
 _CERTIFICATE: Final = "The API's certificate is not valid"
@@ -58,14 +59,20 @@ _CERTIFICATE_FAULTS: Final = {
 
 def translated(error: Exception) -> UpstreamError:
     """Turn an error of the client into ours."""
-    if isinstance(getattr(error, "os_error", None), AddressDeniedError):
-        return EgressDeniedError("The egress policy of this gateway does not allow requests to that host.")
+    if denied_address(error):
+        return denied()
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return UpstreamUnreachableError(_certificate_sentence(error.certificate_error))
     for kind, ours, sentence, is_transient in _SENTENCES:
         if isinstance(error, kind):
             return ours(sentence, is_transient=is_transient)
     return UpstreamProtocolError("The exchange with the API failed.")
+
+
+def denied_address(error: Exception) -> str:
+    """Give the address that the policy did not permit, "" where the error is another one. For the operator alone."""
+    inner = getattr(error, "os_error", None)
+    return inner.address if isinstance(inner, AddressDeniedError) else ""
 
 
 def _certificate_sentence(error: Exception) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from converters.results import ApiResponse
 
 MAX_REDIRECTS: Final = 3
-_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 def redirected(method: str, url: str, response: ApiResponse) -> str | None:
@@ -21,7 +21,7 @@ def redirected(method: str, url: str, response: ApiResponse) -> str | None:
         RedirectDeniedError: when that is another origin.
 
     """
-    if response.status not in _STATUSES or not response.location or method not in {"GET", "HEAD"}:
+    if response.status not in REDIRECTS or not response.location or method not in {"GET", "HEAD"}:
         return None
     try:
         target = urljoin(url, response.location)

@@ -110,7 +110,9 @@ def test_a_short_key_is_refused_on_this_machine_too(key: str) -> None:
         {"call_timeout": 0},
         {"call_timeout": 301},
         {"egress_allow": ("10.0.0.0/99",)},
-        {"egress_deny": ("everything",)},
+        {"egress_deny": ("http://everything",)},
+        {"egress_proxy": "proxy.corp:3128"},
+        {"trusted_proxies": ("proxy.corp",)},
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(given: dict[str, Any]) -> None:

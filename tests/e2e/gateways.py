@@ -153,7 +153,9 @@ def started_gateway(
     if was_running:
         assert code == 0
         if is_quiet:
-            assert gateway.errors.read_text() == ""
+            # What is denied is told to the operator, and tests try it on purpose.
+            reported = gateway.errors.read_text().splitlines()
+            assert [line for line in reported if "egress denied" not in line] == []
 
 
 def start_gateway(folder: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> Gateway:

@@ -171,6 +171,7 @@ def test_a_text_in_json_is_refused(gateway: Gateway, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*OTHERWISE, *BINARY])
 def test_what_a_url_answers_is_refused(gateway: Gateway, backend: Backend, name: str) -> None:
+    """B10, and the others for what a URL answers."""
     backend.table["GET", "/openapi.json"] = answer(BAD[name])
 
     refused(lambda: gateway.create(name="bad", document_url=f"{backend.url}/openapi.json"))
@@ -228,6 +229,7 @@ def test_utf_16_is_read_as_what_it_says(gateway: Gateway) -> None:
 
 
 def test_a_reference_opens_no_file(gateway: Gateway, tmp_path: Path) -> None:
+    """B23."""
     # Whoever opens a pipe that nobody writes to waits for ever.
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -238,6 +240,7 @@ def test_a_reference_opens_no_file(gateway: Gateway, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["response schema", "parameter", "request body", "path item"])
 def test_a_reference_to_another_host_fetches_nothing(gateway: Gateway, backend: Backend, place: str) -> None:
+    """B22."""
     response = gateway.upload(referring(place, f"{backend.url}/schema.json"), name="remote")
 
     assert response.status_code in {201, 422}

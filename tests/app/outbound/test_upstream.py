@@ -6,11 +6,11 @@ import socket
 import time
 import zlib
 from collections.abc import AsyncIterator
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
+from app.destinations import Destination
 from app.errors import (
     EgressDeniedError,
     RedirectDeniedError,
@@ -32,6 +32,7 @@ from tests.app.backends import (
     then_reset,
     then_wait,
 )
+from tests.app.outbound.names import resolving
 from tests.app.outbound.plans import LOCAL, OK, plan, refused
 
 
@@ -48,25 +49,6 @@ async def guarded() -> AsyncIterator[HttpUpstream]:
     opened = HttpUpstream(EgressPolicy())
     yield opened
     await opened.close()
-
-
-def resolving(monkeypatch: pytest.MonkeyPatch, **answers: list[str]) -> list[str]:
-    """Have `NAME.test` resolve to these addresses; gives the names asked for."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def getaddrinfo(host: Any, port: Any, *args: Any, **options: Any) -> Any:
-        name = host.decode() if isinstance(host, bytes) else host
-        if not isinstance(name, str) or not name.endswith(".test"):
-            return real(host, port, *args, **options)
-        asked.append(name)
-        addresses = answers[name.removesuffix(".test")]
-        if not addresses:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    return asked
 
 
 # --- what is sent
@@ -474,7 +456,7 @@ async def test_a_name_with_a_denied_address_is_never_connected_to(
 
 async def test_of_a_name_s_addresses_only_the_permitted_one_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, both=["127.0.0.1", "127.0.0.2"])
-    upstream = HttpUpstream(EgressPolicy(allow=(ip_network("127.0.0.2/32"),)))
+    upstream = HttpUpstream(EgressPolicy(allow=(Destination.read("127.0.0.2/32"),)))
     async with backend(OK, host="127.0.0.2") as api:
         canary = await asyncio.start_server(lambda *_: pytest.fail("connected"), "127.0.0.1", api.port)
         assert (await upstream.send(plan(f"http://both.test:{api.port}/x"), deadline=5)).status == 200
@@ -486,7 +468,7 @@ async def test_of_a_name_s_addresses_only_the_permitted_one_is_connected_to(monk
 async def test_a_name_that_moves_inside_is_not_followed_there(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = ["127.0.0.2"]
     resolving(monkeypatch, moving=answers)
-    upstream = HttpUpstream(EgressPolicy(allow=(ip_network("127.0.0.2/32"),)))
+    upstream = HttpUpstream(EgressPolicy(allow=(Destination.read("127.0.0.2/32"),)))
     async with backend(then_close(OK), host="127.0.0.2") as api, backend(OK) as canary:
         await upstream.send(plan(f"http://moving.test:{api.port}/x"), deadline=5)
         answers[:] = ["127.0.0.1"]
