@@ -216,7 +216,10 @@ class Explainer:
         """Write a minimal value of a schema as JSON; "" where none is known that is valid and short."""
         if not isinstance(schema, dict):
             return ""
-        value = examples.minimal(schema, self._definitions)
+        try:
+            value = examples.minimal(schema, self._definitions)
+        except examples.NoExampleError:
+            return ""
         text = json.dumps(value, ensure_ascii=False, default=str)
         return text if len(text) <= limit and self._fits(value, schema) else ""
 
