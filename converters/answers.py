@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +10,8 @@ from typing import Final
 from converters import media_types
 
 _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:+-]+)", re.IGNORECASE)
+# Python counts the encodings of domain names among its charsets; they take the square of a text's length.
+_NO_CHARSETS: Final = frozenset({"punycode", "idna"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,10 @@ class ApiResponse:
         kind = media_types.essence(self.content_type)
         is_textual = not kind or media_types.is_text(kind) or media_types.is_json(kind)
         declared = _CHARSET.search(self.content_type)
-        for charset in (declared[1] if declared else "", "utf-8-sig"):
+        for charset in (declared[1] if declared else "utf-8-sig", "utf-8-sig"):
             try:
-                return self.body.decode(charset or "utf-8-sig").strip("\ufeff")
+                if codecs.lookup(charset).name not in _NO_CHARSETS:
+                    return self.body.decode(charset).strip("\ufeff")
             except (LookupError, UnicodeDecodeError, ValueError):
                 continue
         return self.body.decode("latin-1") if is_textual and kind else None

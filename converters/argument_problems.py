@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 MAX_PROBLEMS: Final = 20
+_MAX_EXPLAINED: Final = 100
+_MAX_NAME: Final = 200
+"""Characters of a text that is compared with others: it takes the square of its length."""
 _MAX_SHOWN: Final = 80
 _MAX_EXAMPLE: Final = 300
 _MAX_CALL: Final = 1_000
@@ -58,10 +61,15 @@ class Explainer:
         self._schema = schema
         self._definitions: Mapping[str, Any] = schema.get("$defs", {})
 
-    def problems(self, errors: Iterable[jsonschema_rs.ValidationError]) -> tuple[ArgumentProblem, ...]:
-        """Give one problem per mistake, in the order of the arguments, at most `MAX_PROBLEMS`."""
-        found = dict.fromkeys(problem for error in errors for problem in self._of(error))
-        return tuple(found)[:MAX_PROBLEMS]
+    def problems(self, errors: Iterable[jsonschema_rs.ValidationError]) -> tuple[tuple[ArgumentProblem, ...], bool]:
+        """Give one problem per mistake, in the order of the arguments, at most `MAX_PROBLEMS`; and are there more."""
+        found: dict[ArgumentProblem, None] = {}
+        for count, error in enumerate(errors):
+            found.update(dict.fromkeys(self._of(error)))
+            # Several errors can be one problem, and explaining costs more than finding.
+            if len(found) > MAX_PROBLEMS or count >= _MAX_EXPLAINED:
+                return tuple(found)[:MAX_PROBLEMS], True
+        return tuple(found), False
 
     def minimal_call(self) -> str:
         """Give the arguments of a minimal valid call as JSON, or "" where none is known."""
@@ -99,7 +107,7 @@ class Explainer:
                 repr(name),
                 self._near(name, error, known, what),
             )
-            for name in error.kind.as_dict()["unexpected"]
+            for name in error.kind.as_dict()["unexpected"][: MAX_PROBLEMS + 1]
         ]
 
     def _near(self, name: str, error: jsonschema_rs.ValidationError, known: Mapping[str, Any], what: str) -> str:
@@ -107,9 +115,8 @@ class Explainer:
         value = error.instance[name] if isinstance(error.instance, dict) else None
         if isinstance(value, dict) and value.keys() & known.keys():
             return f"What it holds are {what}s of their own: put them beside the others."
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-        if close:
-            return f"Did you mean {close[0]!r}?"
+        if close := _close(name, known):
+            return f"Did you mean {close!r}?"
         holders = [holder for holder, schema in known.items() if name in self._opened(schema).get("properties", {})]
         if holders:
             return f"It is a property of {holders[0]!r}: put it there."
@@ -122,8 +129,8 @@ class Explainer:
         listed = ", ".join(shown(option) for option in options[:_MAX_OPTIONS])
         more = f" and {len(options) - _MAX_OPTIONS} more" if len(options) > _MAX_OPTIONS else ""
         texts = {str(option).lower(): option for option in options}
-        near = difflib.get_close_matches(str(error.instance).lower(), texts, n=1, cutoff=0.6)
-        hint = f"Did you mean {shown(texts[near[0]])}?" if near else ""
+        near = _close(str(error.instance).lower(), texts)
+        hint = f"Did you mean {shown(texts[near])}?" if near is not None else ""
         return [self._problem(error, f"one of {listed}{more}", hint)]
 
     def _type(self, error: jsonschema_rs.ValidationError) -> list[ArgumentProblem]:
@@ -174,8 +181,8 @@ class Explainer:
         first = choosing[0][0]
         options = [value for branch in choosing for each in branch for value in _options(each)]
         texts = {str(option).lower(): option for option in options}
-        near = difflib.get_close_matches(str(first.instance).lower(), texts, n=1, cutoff=0.6)
-        hint = f"Did you mean {shown(texts[near[0]])}?" if near else ""
+        near = _close(str(first.instance).lower(), texts)
+        hint = f"Did you mean {shown(texts[near])}?" if near is not None else ""
         expected = "one of " + ", ".join(dict.fromkeys(shown(option) for option in options))
         return [ArgumentProblem("arg_enum", at(first), expected, shown(first.instance), hint)]
 
@@ -216,7 +223,10 @@ class Explainer:
         """Write a minimal value of a schema as JSON; "" where none is known that is valid and short."""
         if not isinstance(schema, dict):
             return ""
-        value = examples.minimal(schema, self._definitions)
+        try:
+            value = examples.minimal(schema, self._definitions)
+        except examples.NoExampleError:
+            return ""
         text = json.dumps(value, ensure_ascii=False, default=str)
         return text if len(text) <= limit and self._fits(value, schema) else ""
 
@@ -239,6 +249,13 @@ def _distance(error: jsonschema_rs.ValidationError, branch: Sequence[jsonschema_
         else:
             distance += 1
     return distance
+
+
+def _close(name: str, known: Iterable[str]) -> str | None:
+    """Find the text of `known` that is nearly `name`."""
+    if len(name) > _MAX_NAME:
+        return None
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)
 
 
 def _options(error: jsonschema_rs.ValidationError) -> list[Any]:

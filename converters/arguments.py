@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
-from converters import pointers
+from converters import argument_errors, pointers
 from converters.argument_problems import Explainer
 from converters.errors import ArgumentProblem, ArgumentsError
 from converters.healing import Healer, Repair
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 # What is inside a text that held JSON can need repair itself.
 _ROUNDS: Final = 3
+_TOO_MANY: Final = ArgumentProblem(
+    "arg_too_many",
+    "",
+    "arguments that fit the input schema",
+    f"more than {argument_errors.MAX_VALUES:,} values, of which a later one does not",
+    "Send fewer at once to learn which.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,8 @@ class ArgumentChecker:
         `heal_numbers` also reads texts as the numbers and booleans that they spell.
 
         Raises:
-            ArgumentsError: with one problem per mistake, at most 20, and a minimal valid call.
+            ArgumentsError: with one problem per mistake, at most 20, and a minimal valid call. Of more than
+                2,000 values, the problems in the beginnings of lists and objects.
 
         """
         _refuse_broken_text(arguments)
@@ -59,14 +67,22 @@ class ArgumentChecker:
         values, repairs = self._healed(arguments, numbers=heal_numbers)
         if repairs and self._validator.is_valid(values):
             return CheckedArguments(values, tuple(repairs))
+        raise self._refusal(values)
+
+    def _refusal(self, values: Mapping[str, Any]) -> ArgumentsError:
+        errors = argument_errors.find(self._validator, values)
         explainer = Explainer(self._schema)
-        raise ArgumentsError(explainer.problems(self._validator.iter_errors(values)), explainer.minimal_call())
+        problems, has_more = explainer.problems(errors.found)
+        note = "There are more problems: correct these first." if has_more else ""
+        if not errors.are_all:
+            note = "Only the beginnings of long lists and objects were looked at: there may be more problems."
+        return ArgumentsError(problems or (_TOO_MANY,), explainer.minimal_call(), note=note)
 
     def _healed(self, arguments: Mapping[str, Any], *, numbers: bool) -> tuple[Mapping[str, Any], list[Repair]]:
         healer = Healer(self._schema, numbers=numbers)
         values, done = arguments, list[Repair]()
         for _ in range(_ROUNDS):
-            values, repairs = healer.repair(values, self._validator.iter_errors(values))
+            values, repairs = healer.repair(values, argument_errors.find(self._validator, values).found)
             if not repairs:
                 break
             # A text that held JSON can have held halves of characters too.
@@ -83,17 +99,25 @@ def _refuse_broken_text(arguments: Mapping[str, Any]) -> None:
 
 def _broken_text(arguments: Mapping[str, Any]) -> str | None:
     """Give the pointer of the first text that is not Unicode: JSON can escape half of a surrogate pair."""
-    waiting: list[tuple[str, Any]] = [("", arguments)]
+    waiting: list[tuple[Any, Any, Any]] = [(None, "", arguments)]
     while waiting:
-        at, value = waiting.pop()
-        if isinstance(value, str):
-            if not value.isascii() and _SURROGATE.search(value):
-                return at
-        elif isinstance(value, dict):
-            for name, each in value.items():
-                if not name.isascii() and _SURROGATE.search(name):
-                    return at
-                waiting.append((pointers.join(at, name), each))
+        # Where a value stands is a chain of its holders: few calls need it, and none needs it of each value.
+        place = waiting.pop()
+        _, key, value = place
+        if _is_broken(key) or _is_broken(value):
+            return _pointer(place)
+        if isinstance(value, dict):
+            waiting.extend((place, name, each) for name, each in value.items())
         elif isinstance(value, list):
-            waiting.extend((f"{at}/{index}", each) for index, each in enumerate(value))
+            waiting.extend((place, index, each) for index, each in enumerate(value))
     return None
+
+
+def _is_broken(value: Any) -> bool:
+    return isinstance(value, str) and not value.isascii() and _SURROGATE.search(value) is not None
+
+
+def _pointer(place: tuple[Any, Any, Any]) -> str:
+    holder, key, _ = place
+    # A name that is broken itself cannot be written: its holder is named.
+    return "" if holder is None else _pointer(holder) if _is_broken(key) else pointers.join(_pointer(holder), key)

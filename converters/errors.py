@@ -76,9 +76,10 @@ class BodyValueError(ConverterError):
 class ArgumentsError(ConverterError):
     """The arguments do not fit the tool's input schema or cannot be put on the wire; no request was made."""
 
-    def __init__(self, problems: tuple[ArgumentProblem, ...], minimal_call: str = "") -> None:
-        """Keep every problem; the message lists them all, and a minimal valid call where one is known."""
+    def __init__(self, problems: tuple[ArgumentProblem, ...], minimal_call: str = "", *, note: str = "") -> None:
+        """Keep every problem; the message lists them all, `note`, and a minimal valid call where one is known."""
         lines = [problem.sentence() for problem in problems]
+        lines += [note] if note else []
         lines += [f"A minimal valid call: {minimal_call}"] if minimal_call else []
         super().__init__("\n".join(lines))
         self.problems = problems

@@ -1,4 +1,8 @@
-"""Minimal values for a JSON Schema: what a model can copy when its own value did not fit."""
+"""Minimal values for a JSON Schema: what a model can copy when its own value did not fit.
+
+Schemas come from descriptions that somebody else wrote, and are opened while a call waits: a definition is opened once,
+and a value has so many parts and no more.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from converters.json_schema import definition_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _MAX_DEPTH: Final = 8
+_MAX_VALUES: Final = 300
+_MAX_TEXT: Final = 1_000
 _FORMATS: Final[Mapping[str, str]] = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
@@ -25,28 +31,54 @@ _FORMATS: Final[Mapping[str, str]] = {
 }
 
 
-def minimal(schema: Any, definitions: Mapping[str, Any], depth: int = 0) -> Any:
+class NoExampleError(Exception):
+    """The smallest value that a schema asks for is too large to be an example."""
+
+
+def minimal(schema: Any, definitions: Mapping[str, Any]) -> Any:
     """Give a small value for `schema`, with what is required alone.
 
     The value is a proposal: patterns and combinations of keywords may refuse it, so whoever shows it checks it first.
+
+    Raises:
+        NoExampleError: where the value would have more than 300 parts, or a text of more than 1,000 characters.
+
     """
-    if not isinstance(schema, dict) or depth > _MAX_DEPTH:
-        return "text"
-    for keyword in ("const", "default"):
-        if keyword in schema:
-            return schema[keyword]
-    for keyword in ("examples", "enum"):
-        if isinstance(schema.get(keyword), list) and schema[keyword]:
-            return schema[keyword][0]
-    whole = merged(schema, definitions, depth)
-    kind = _kind(whole)
-    if kind == "object":
-        properties = whole.get("properties", {})
-        return {name: minimal(properties.get(name), definitions, depth + 1) for name in whole.get("required", ())}
-    if kind == "array":
-        item = minimal(whole.get("items"), definitions, depth + 1)
-        return [item] * max(1, whole.get("minItems", 1))
-    return _scalar(kind, whole)
+    return _Writer(definitions).value(schema, 0)
+
+
+class _Writer:
+    def __init__(self, definitions: Mapping[str, Any]) -> None:
+        self._definitions = definitions
+        self._left = _MAX_VALUES
+
+    def _spend(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise NoExampleError
+
+    def value(self, schema: Any, depth: int) -> Any:
+        self._spend(1)
+        if not isinstance(schema, dict) or depth > _MAX_DEPTH:
+            return "text"
+        for keyword in ("const", "default"):
+            if keyword in schema:
+                return schema[keyword]
+        for keyword in ("examples", "enum"):
+            if isinstance(schema.get(keyword), list) and schema[keyword]:
+                return schema[keyword][0]
+        whole = merged(schema, self._definitions)
+        kind = _kind(whole)
+        if kind == "object":
+            properties = whole.get("properties", {})
+            return {name: self.value(properties.get(name), depth + 1) for name in whole.get("required", ())}
+        return self._array(whole, depth) if kind == "array" else _scalar(kind, whole)
+
+    def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        before, count = self._left, max(1, schema.get("minItems", 1))
+        item = self.value(schema.get("items"), depth + 1)
+        self._spend((before - self._left) * (count - 1))
+        return [item] * count
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -63,6 +95,8 @@ def _scalar(kind: str, schema: Mapping[str, Any]) -> Any:
         return _number(schema)
     if kind == "string":
         text = _FORMATS.get(schema.get("format", ""), "text")
+        if schema.get("minLength", 0) > _MAX_TEXT:
+            raise NoExampleError
         text = text.ljust(schema.get("minLength", 0), "x")
         return text[: schema.get("maxLength", len(text))]
     return {"boolean": True, "null": None}.get(kind, "text")
@@ -78,22 +112,35 @@ def _number(schema: Mapping[str, Any]) -> int | float:
     return int(found) if found == int(found) else found
 
 
-def merged(schema: Mapping[str, Any], definitions: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
-    """Open a reference, the branches of `allOf` and the first alternative into one schema."""
+def merged(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Open a reference, the branches of `allOf` and the first alternative into one schema, 8 levels deep."""
     whole: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+    required: dict[str, None] = {}
+    for each in _opened(schema, definitions, set(), 0):
+        whole.update(each)
+        properties.update(each.get("properties", {}))
+        required.update(dict.fromkeys(each.get("required", ())))
+    if properties:
+        whole["properties"] = properties
+    if required:
+        whole["required"] = list(required)
+    return whole
+
+
+def _opened(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], seen: set[str], depth: int
+) -> Iterator[Mapping[str, Any]]:
+    """Give the schemas that `schema` consists of, itself last; each definition that is not in `seen`, once."""
     parts: list[Any] = []
     if isinstance(schema.get("$ref"), str):
-        parts.append(definitions.get(definition_name(schema["$ref"])))
+        name = definition_name(schema["$ref"])
+        parts += [definitions.get(name)] if name not in seen else []
+        seen.add(name)
     parts += schema.get("allOf", ())
     for keyword in ("oneOf", "anyOf"):
         parts += schema.get(keyword, ())[:1]
-    opened = [merged(each, definitions, depth + 1) for each in parts if isinstance(each, dict) and depth < _MAX_DEPTH]
-    for each in (*opened, schema):
-        properties = {**whole.get("properties", {}), **each.get("properties", {})}
-        required = list(dict.fromkeys([*whole.get("required", ()), *each.get("required", ())]))
-        whole.update(each)
-        if properties:
-            whole["properties"] = properties
-        if required:
-            whole["required"] = required
-    return whole
+    for each in parts if depth < _MAX_DEPTH else ():
+        if isinstance(each, dict):
+            yield from _opened(each, definitions, seen, depth + 1)
+    yield schema

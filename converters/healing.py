@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from converters import examples, json_values, pointers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import jsonschema_rs
 
@@ -46,7 +46,7 @@ class Healer:
         self, arguments: Mapping[str, Any], errors: Iterable[jsonschema_rs.ValidationError]
     ) -> tuple[dict[str, Any], list[Repair]]:
         """Give a copy of `arguments` with what `errors` complain of repaired where that is plain, and the repairs."""
-        healed: dict[str, Any] = copy.deepcopy(dict(arguments))
+        healed = _Draft(arguments)
         repairs: list[Repair] = []
         for error in errors:
             kind = error.kind.name
@@ -54,17 +54,16 @@ class Healer:
                 repairs += self._rename(healed, error)
             elif kind in {"type", "anyOf", "oneOf", "oneOfNotValid", "enum"}:
                 repairs += self._reread(healed, error)
-        return healed, repairs
+        return healed.values, repairs
 
-    def _reread(self, healed: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[Repair]:
+    def _reread(self, healed: _Draft, error: jsonschema_rs.ValidationError) -> list[Repair]:
         path, text = error.instance_path, error.instance
         if not path or not isinstance(text, str):
             return []
         value, what = self._meant(error, text)
         if not what:
             return []
-        holder = _value_at(healed, path[:-1])
-        holder[path[-1]] = value
+        healed.holder(path[:-1])[path[-1]] = value
         return [Repair(pointers.from_tokens(path), what)]
 
     def _meant(self, error: jsonschema_rs.ValidationError, text: str) -> tuple[Any, str]:
@@ -87,12 +86,15 @@ class Healer:
                 return value, "the text was read as the JSON that it holds."
         return None, ""
 
-    def _rename(self, healed: dict[str, Any], error: jsonschema_rs.ValidationError) -> list[Repair]:
-        holder = _value_at(healed, error.instance_path)
-        known = [name for name in self._known(error) if name not in holder]
+    def _rename(self, healed: _Draft, error: jsonschema_rs.ValidationError) -> list[Repair]:
+        known: dict[str, list[str]] = {}
+        for each in self._known(error):
+            known.setdefault(_plain(each), []).append(each)
         repairs = []
+        holder = healed.holder(error.instance_path)
+        taken = set(holder)
         for name in error.kind.as_dict()["unexpected"]:
-            same = [each for each in known if _plain(each) == _plain(name)]
+            same = [each for each in known.get(_plain(name), ()) if each not in taken]
             if len(same) == 1 and same[0] not in holder:
                 holder[same[0]] = holder.pop(name)
                 at = pointers.join(pointers.from_tokens(error.instance_path), same[0])
@@ -107,10 +109,23 @@ class Healer:
         return properties
 
 
-def _value_at(value: Any, path: Iterable[str | int]) -> Any:
-    for part in path:
-        value = value[part]
-    return value
+class _Draft:
+    """A copy of arguments, made as far as it is changed."""
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self.values = dict(arguments)
+        self._own: set[tuple[str | int, ...]] = set()
+
+    def holder(self, path: Sequence[str | int]) -> Any:
+        """Give the list or object at `path`, which may be changed."""
+        found: Any = self.values
+        for depth, part in enumerate(path, 1):
+            at = tuple(path[:depth])
+            if at not in self._own:
+                self._own.add(at)
+                found[part] = copy.copy(found[part])
+            found = found[part]
+        return found
 
 
 def _plain(name: str) -> str:

@@ -40,9 +40,24 @@ def write(value: Any) -> str:
         return _exact(value)
 
 
-def size(value: Any) -> int:
-    """Count the characters of a value as `write` writes it."""
-    return len(write(value))
+def size(value: Any, most: int) -> int:
+    """Count the characters of a value as `write` writes it; counting ends beyond `most`, with any greater number."""
+    counted = 0
+    waiting = [value]
+    while waiting and counted <= most:
+        each = waiting.pop()
+        if isinstance(each, str):
+            counted += len(each) if len(each) > most else len(write(each))
+        elif isinstance(each, (dict, list)):
+            # The brackets, and a comma between entries.
+            counted += 1 + max(1, len(each))
+            if counted <= most:
+                waiting += each if isinstance(each, list) else each.values()
+                counted += sum(len(write(name)) + 1 for name in each) if isinstance(each, dict) else 0
+        else:
+            # A number as Python writes it; `True`, `False` and `None` are as long as their names in JSON.
+            counted += len(str(each))
+    return counted
 
 
 def _exact(value: Any) -> str:

@@ -7,6 +7,7 @@ come, `news` tells the two apart.
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import re
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ _TEXT_START: Final = re.compile("\x1e|\n")
 _PROGRESS: Final = frozenset({"progress", "total", "message", "type"})
 _LOG: Final = frozenset({"level", "logger", "data", "message", "type"})
 _END: Final = "[DONE]"
+_MAX_NEWS: Final = 64 * 1024
+"""Characters of an item that may be news: what is larger is an answer, and is not read while others wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +79,35 @@ class StreamReader:
         """Start at the beginning of a stream."""
         self._kind = kind
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
-        self._rest = ""
+        self._separator = _EVENT_LINE if kind == "events" else _TEXT_START
+        # The line that has begun, in a buffer: what came of it is not looked at again with every piece that follows.
+        self._line = io.StringIO()
+        self._held = ""
         self._event = ""
         self._data: list[str] = []
 
     def feed(self, chunk: bytes, *, is_last: bool = False) -> list[Item]:
         """Give the items that `chunk` completes; the last chunk completes what is left."""
-        text = self._rest + self._decoder.decode(chunk, is_last)
-        separator = _EVENT_LINE if self._kind == "events" else _TEXT_START
-        # A CR at the end may be half of a CR LF.
-        held = 1 if text.endswith("\r") and not is_last else 0
-        *lines, self._rest = separator.split(text[: len(text) - held])
-        self._rest += text[len(text) - held :]
-        if is_last:
-            lines += [self._rest, ""]
-            self._rest = ""
+        lines = self._lines(self._decoder.decode(chunk, is_last), is_last=is_last)
         if self._kind == "lines":
             return [Item(line.strip()) for line in lines if line.strip()]
         return [item for line in lines for item in self._event_line(line)]
+
+    def _lines(self, new: str, *, is_last: bool) -> list[str]:
+        """Give the lines that `new` completes."""
+        text = self._held + new
+        # A CR at the end may be half of a CR LF.
+        self._held = "\r" if text.endswith("\r") and self._kind == "events" and not is_last else ""
+        begun, *others = self._separator.split(text.removesuffix(self._held))
+        self._line.write(begun)
+        if not others and not is_last:
+            return []
+        *lines, rest = [self._line.getvalue(), *others]
+        self._line = io.StringIO()
+        if is_last:
+            return [*lines, rest, ""]
+        self._line.write(rest)
+        return lines
 
     def _event_line(self, line: str) -> Iterator[Item]:
         if not line:
@@ -116,7 +130,7 @@ def items(body: bytes, kind: Kind) -> list[Item]:
 
 def news(item: Item) -> Progress | LogMessage | None:
     """Give what an item tells of the work; None where it is part of the answer."""
-    if not item.data.startswith("{"):
+    if not item.data.startswith("{") or len(item.data) > _MAX_NEWS:
         return None
     try:
         value = json.loads(item.data)

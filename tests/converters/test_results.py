@@ -281,6 +281,14 @@ def test_no_answer_of_an_api_breaks_a_call(status: int, content_type: str, body:
     json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
 
 
+@pytest.mark.parametrize("charset", ["punycode", "Punycode", "idna"])
+def test_the_encodings_of_domain_names_are_no_charsets_of_answers(charset: str) -> None:
+    """U4: decoding them takes the square of an answer's length."""
+    response = ApiResponse(200, f"text/plain; charset={charset}", b"bcher-kva")
+
+    assert response.text() == "bcher-kva"
+
+
 # --- several parts, and answers that come piece by piece
 
 

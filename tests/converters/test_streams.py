@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -46,6 +47,24 @@ def test_how_the_bytes_are_cut_changes_nothing(cuts: list[int], kind: Kind) -> N
     found = [item for start, end in pairwise(edges) for item in reader.feed(body[start:end])]
 
     assert [*found, *reader.feed(b"", is_last=True)] == items(body, kind)
+
+
+@pytest.mark.parametrize("kind", ["events", "lines"])
+def test_a_long_line_in_small_pieces_costs_what_its_bytes_cost(kind: Kind) -> None:
+    """U4: the reading is done on the event loop."""
+    piece, pieces = b"data:xxx" * 4, 32 * 1024
+    reader = StreamReader(kind)
+    started = time.process_time()
+    found = [item for _ in range(pieces) for item in reader.feed(piece)]
+    found += reader.feed(b"", is_last=True)
+
+    assert [len(item.data) for item in found] == [len(piece) * pieces - (5 if kind == "events" else 0)]
+    assert time.process_time() - started < 5, "each piece was looked at again with every following one"
+
+
+def test_an_item_too_large_for_news_is_part_of_the_answer_and_is_not_parsed() -> None:
+    assert news(Item('{"progress": 1, "message": "%s"}' % ("x" * 60_000))) is not None
+    assert news(Item('{"progress": 1, "message": "%s"}' % ("x" * 70_000))) is None
 
 
 @pytest.mark.parametrize(
