@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from app.registry import Database
-    from app.registry.records import ServerRecord, ToolOverrideChanges, ToolRecord
+    from app.registry.records import CredentialRecord, ServerRecord, ToolOverrideChanges, ToolRecord
     from app.services.events import ServerEvents
 
 
@@ -25,11 +25,12 @@ class InvalidToolError(CausewayError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedServer:
-    """All that is needed to serve a server: its settings and the definitions of its enabled tools."""
+    """All that is needed to serve a server: its settings, the definitions of its enabled tools, sealed credentials."""
 
     server: ServerRecord
     definitions: tuple[dict[str, Any], ...]
     document_url: str | None
+    credentials: tuple[CredentialRecord, ...]
 
 
 class Tools:
@@ -62,16 +63,15 @@ class Tools:
         await self._events.changed(namespace, server)
         return overridden(record)
 
-    async def load(self, namespace: str, server: str) -> LoadedServer | None:
-        """Load a server for serving; None where it is disabled. Raises `ServerNotFound`."""
+    async def load(self, namespace: str, server: str) -> LoadedServer:
+        """Load a server as it is at one moment; raises `ServerNotFound`."""
         async with self._database.transaction(read_only=True) as registry:
             record = await registry.servers.get(namespace, server)
-            if not record.enabled:
-                return None
+            credentials = await registry.credentials.list(namespace, server)
             tools = await registry.revisions.tools(namespace, server)
             revision = await registry.revisions.get(namespace, server)
         enabled = tuple(each for each in published(tools) if each["enabled"])
-        return LoadedServer(record, enabled, revision.document_url)
+        return LoadedServer(record, enabled, revision.document_url, credentials)
 
 
 def published(records: Sequence[ToolRecord]) -> tuple[dict[str, Any], ...]:
