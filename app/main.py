@@ -19,8 +19,9 @@ from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
 from app.registry import Database
-from app.registry.errors import ServerNotFound
-from app.registry.process_channel import open_channel
+from app.registry.changed_servers import ChangedServers
+from app.registry.notifications import open_notifications
+from app.registry.process_channel import ProcessChannel
 from app.security.authentication import AdminKey, Authentication
 from app.security.callers import LOCAL
 from app.security.guard import Guard, rules_for
@@ -30,9 +31,11 @@ from app.services.compiling import Compiler
 from app.services.credentials import Credentials, credentials_path
 from app.services.events import ServerEvents
 from app.services.import_description import ImportDescription
+from app.services.live_servers import LiveServers
 from app.services.namespaces import Namespaces
 from app.services.own_server import OwnServer
 from app.services.revisions import Revisions
+from app.services.server_files import ServerFiles
 from app.services.servers import Servers
 from app.services.tools import Tools
 
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 
     from app.gateway.ports import CredentialSource
-    from app.registry.process_channel import ProcessChannel
     from app.security.callers import Caller
+    from app.services.tools import LoadedServer
     from app.settings import Settings
 
     Scope = MutableMapping[str, Any]
@@ -68,14 +71,21 @@ class Application:
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(policy)
         self._tokens = AccessTokens(TokenEndpoint(policy))
-        self._refreshing = asyncio.Lock()
         events = ServerEvents()
-        events.listen(self._refresh)
         self.credentials = Credentials(self.database, keys, OperatorSecrets(settings), events)
         self._calls = ToolCalls(
             self._upstream, deadline=settings.call_timeout, credentials=self.credentials, tokens=self._tokens
         )
         self.tools = Tools(self.database, events)
+        self._notifications = open_notifications(settings.registry_url)
+        self.live = LiveServers(
+            self.database,
+            self.tools,
+            stage=_Stage(self.catalog, self.credentials, self._tokens, is_local=settings.is_local),
+            changed=ChangedServers(self._notifications),
+            files=ServerFiles(settings.data_dir, settings.registry_url) if self._notifications else None,
+        )
+        events.listen(self.live.refresh)
         compiler = Compiler()
         self.servers = Servers(self.database, compiler, events)
         self.importer = ImportDescription(self.database, compiler, DocumentFetcher(policy), events)
@@ -93,7 +103,7 @@ class Application:
             ),
             version=version(),
         )
-        self._channel = open_channel(settings.registry_url)
+        self._channel = ProcessChannel(self._notifications) if self._notifications else None
         self._mcp = McpEndpoint(
             self.catalog,
             self._calls,
@@ -129,64 +139,84 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the database, bring it up to date and load every server; close everything at the end."""
+        """Load every server, and keep them up to date; close everything at the end.
+
+        Where the database is away, what it had last is served until it is back.
+        """
+        following: asyncio.Task[None] | None = None
         try:
-            await self.database.migrate()
-            if self._channel is not None:
-                await self._channel.open()
-            if self._settings.is_local:
-                own = OwnServer(self.database, self.importer, self.servers)
-                await own.publish(self._api.openapi(), base_url=self.public_url)
-            else:
-                async with self.database.transaction() as registry:
-                    await registry.namespaces.ensure("default")
-            async with self.database.transaction(read_only=True) as registry:
-                names = await registry.servers.names()
-            for each in names:
-                await self._refresh(each.namespace, each.name)
+            if self._notifications is not None:
+                await self._notifications.open()
+            await self.live.start(self._prepare)
+            following = asyncio.create_task(self.live.follow(self._prepare))
             yield
         finally:
-            if self._channel is not None:
-                await self._channel.close()
-            await self._tokens.close()
-            await self._upstream.close()
-            await self.database.close()
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+            await self._close()
 
-    async def _refresh(self, namespace: str, name: str) -> None:
-        """Load a server and swap its snapshot; one at a time, so that an older load never wins."""
-        async with self._refreshing:
-            try:
-                loaded = await self.tools.load(namespace, name)
-            except ServerNotFound:
-                loaded = None
-            if loaded is None:
-                self.catalog.drop(namespace, name)
-                self.credentials.drop(namespace, name)
-                self._tokens.retain(f"{namespace}/{name}", ())
-                return
-            await self.credentials.hold(namespace, name)
-            self._tokens.retain(f"{namespace}/{name}", self.credentials.held(namespace, name).values())
-            server = loaded.server
-            self.catalog.put(
-                ServerSnapshot(
-                    namespace=namespace,
-                    name=name,
-                    title=server.title,
-                    version=str(server.description.get("version", "")),
-                    revision=server.revision,
-                    instructions=server.instructions,
-                    definitions=loaded.definitions,
-                    base_url=server.base_url,
-                    server_variables=server.server_variables,
-                    document_url=loaded.document_url,
-                    former_names=loaded.former_names,
-                    certificate_authorities=server.certificate_authorities or "",
-                    policies=Policies.from_json(server.policies or {}, require_credentials=not self._settings.is_local),
-                    security_schemes=server.description.get("security_schemes"),
-                    openapi=str(server.description.get("openapi", "")),
-                    credentials_path=credentials_path(namespace, name),
-                )
+    async def _prepare(self) -> None:
+        """Bring the database up to date, with the namespace and the server that every gateway has."""
+        await self.database.migrate()
+        if self._settings.is_local:
+            own = OwnServer(self.database, self.importer, self.servers)
+            await own.publish(self._api.openapi(), base_url=self.public_url)
+        else:
+            async with self.database.transaction() as registry:
+                await registry.namespaces.ensure("default")
+
+    async def _close(self) -> None:
+        if self._channel is not None:
+            await self._channel.close()
+        if self._notifications is not None:
+            await self._notifications.close()
+        await self._tokens.close()
+        await self._upstream.close()
+        await self.database.close()
+
+
+class _Stage:
+    """The gateway's snapshots, with the credentials and tokens of their calls, as the services' `Stage`."""
+
+    def __init__(
+        self, catalog: SnapshotCatalog, credentials: Credentials, tokens: AccessTokens, *, is_local: bool
+    ) -> None:
+        self._catalog = catalog
+        self._credentials = credentials
+        self._tokens = tokens
+        self._is_local = is_local
+
+    async def put(self, loaded: LoadedServer) -> None:
+        server = loaded.server
+        namespace, name = server.namespace, server.name
+        self._credentials.hold(server, loaded.credentials)
+        self._tokens.retain(f"{namespace}/{name}", self._credentials.held(namespace, name).values())
+        self._catalog.put(
+            ServerSnapshot(
+                namespace=namespace,
+                name=name,
+                title=server.title,
+                version=str(server.description.get("version", "")),
+                revision=server.revision,
+                instructions=server.instructions,
+                definitions=loaded.definitions,
+                base_url=server.base_url,
+                server_variables=server.server_variables,
+                document_url=loaded.document_url,
+                former_names=loaded.former_names,
+                certificate_authorities=server.certificate_authorities or "",
+                policies=Policies.from_json(server.policies or {}, require_credentials=not self._is_local),
+                security_schemes=server.description.get("security_schemes"),
+                openapi=str(server.description.get("openapi", "")),
+                credentials_path=credentials_path(namespace, name),
             )
+        )
+
+    def drop(self, namespace: str, name: str) -> None:
+        self._catalog.drop(namespace, name)
+        self._credentials.drop(namespace, name)
+        self._tokens.retain(f"{namespace}/{name}", ())
 
 
 class _Relay:

@@ -80,7 +80,11 @@ class Credentials:
             )
             .values(_values(new))
         )
-        return await self._session.scalar(statement.returning(CredentialRow.scheme)) is not None
+        is_stored = await self._session.scalar(statement.returning(CredentialRow.scheme)) is not None
+        if is_stored:
+            # What is kept outside the database is sealed with the key of before.
+            await self._session.execute(update(ServerRow).where(ServerRow.id.in_(servers)).values(updated_at=now()))
+        return is_stored
 
     async def _touch(self, key: ServerKey) -> None:
         """Move the server's `updated_at`, which tells readers to look again."""

@@ -48,6 +48,14 @@ class ServerName:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerVersion:
+    """What tells a server from the same server at another time: every change of it moves `updated_at`."""
+
+    revision: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ServerRecord:
     """A published MCP server; `counts` and `description` are those of its active revision, number `revision`.
 
@@ -70,6 +78,11 @@ class ServerRecord:
     description: JsonObject
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def version(self) -> ServerVersion:
+        """The version of the server that this is."""
+        return ServerVersion(self.revision, self.updated_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,11 +13,21 @@ from app.registry.errors import ServerExists, ServerNotFound
 from app.registry.insertion import insert_revision
 from app.registry.lookups import ServerKey, require_namespace, revision_id, server_key
 from app.registry.paging import DEFAULT_LIMIT, page, page_size, position
-from app.registry.records import AddedRevision, NewRevision, Page, ServerChanges, ServerName, ServerRecord, present
+from app.registry.records import (
+    AddedRevision,
+    NewRevision,
+    Page,
+    ServerChanges,
+    ServerName,
+    ServerRecord,
+    ServerVersion,
+    present,
+)
 from app.registry.tables import RevisionRow, ServerRow
 
 _LISTING = "servers"
 _FIRST_REVISION = 1
+_MOST_NAMED = 100
 _SELECT = select(
     ServerRow.namespace,
     ServerRow.name,
@@ -103,6 +113,15 @@ class Servers:
         """Return the names of all servers of all namespaces, in order."""
         query = select(ServerRow.namespace, ServerRow.name).order_by(ServerRow.namespace, ServerRow.name)
         return tuple(ServerName(*row) for row in await self._session.execute(query))
+
+    async def versions(self, names: Collection[ServerName] | None = None) -> dict[ServerName, ServerVersion]:
+        """Return the version of each server there is, of those named or of all, in order of name."""
+        query = select(ServerRow.namespace, ServerRow.name, ServerRow.active_revision, ServerRow.updated_at)
+        if names is not None and len(names) <= _MOST_NAMED:
+            named = [(each.namespace, each.name) for each in names]
+            query = query.where(tuple_(ServerRow.namespace, ServerRow.name).in_(named))
+        rows = await self._session.execute(query.order_by(ServerRow.namespace, ServerRow.name))
+        return {ServerName(row.namespace, row.name): ServerVersion(row.active_revision, row.updated_at) for row in rows}
 
     async def update(self, namespace: str, name: str, *, changes: ServerChanges) -> ServerRecord:
         """Change a server's settings, or raise `ServerNotFound`."""

@@ -110,9 +110,9 @@ class Credentials:
         """Give the credentials of a server that is live."""
         return self._held.get((namespace, server), NO_CREDENTIALS)
 
-    async def hold(self, namespace: str, server: str) -> None:
-        """Load a server's credentials into memory; raises `ServerNotFound`."""
-        self._held[namespace, server] = await self._load(namespace, server)
+    def hold(self, server: ServerRecord, records: Sequence[CredentialRecord]) -> None:
+        """Open a server's credentials and keep them in memory."""
+        self._held[server.namespace, server.name] = self._opened(server, records)
 
     def drop(self, namespace: str, server: str) -> None:
         """Forget the credentials of a server."""
@@ -121,7 +121,10 @@ class Credentials:
     async def _load(self, namespace: str, server: str) -> HeldCredentials:
         async with self._database.transaction(read_only=True) as registry:
             records = await registry.credentials.list(namespace, server)
-            schemes = _schemes(await registry.servers.get(namespace, server)) if records else {}
+            return self._opened(await registry.servers.get(namespace, server), records)
+
+    def _opened(self, server: ServerRecord, records: Sequence[CredentialRecord]) -> HeldCredentials:
+        schemes = _schemes(server) if records else {}
         return HeldCredentials(
             {each.scheme: stored_credentials.held(each.details, self._read(each, schemes)) for each in records}
         )

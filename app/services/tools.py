@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from app.registry import Database
-    from app.registry.records import FormerName, ServerRecord, ToolOverrideChanges, ToolRecord
+    from app.registry.records import (
+        CredentialRecord,
+        FormerName,
+        ServerRecord,
+        ToolOverrideChanges,
+        ToolRecord,
+    )
     from app.services.events import ServerEvents
 
 
@@ -30,7 +36,7 @@ class InvalidToolError(CausewayError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedServer:
-    """All that is needed to serve a server: its settings and the definitions of its enabled tools.
+    """All that is needed to serve a server: its settings, the definitions of its enabled tools, sealed credentials.
 
     `former_names` are the names that tools had: the name each has now, and until when the former one is answered,
     in seconds since the epoch.
@@ -40,6 +46,7 @@ class LoadedServer:
     definitions: tuple[dict[str, Any], ...]
     document_url: str | None
     former_names: Mapping[str, tuple[str, float]]
+    credentials: tuple[CredentialRecord, ...]
 
 
 class Tools:
@@ -76,17 +83,17 @@ class Tools:
         await self._events.changed(namespace, server)
         return overridden(record)
 
-    async def load(self, namespace: str, server: str) -> LoadedServer | None:
-        """Load a server for serving; None where it is disabled. Raises `ServerNotFound`."""
+    async def load(self, namespace: str, server: str) -> LoadedServer:
+        """Load a server as it is at one moment; raises `ServerNotFound`."""
         async with self._database.transaction(read_only=True) as registry:
             record = await registry.servers.get(namespace, server)
-            if not record.enabled:
-                return None
+            credentials = await registry.credentials.list(namespace, server)
             tools = await registry.revisions.tools(namespace, server)
             revision = await registry.revisions.get(namespace, server)
             former = await registry.revisions.former_names(namespace, server)
         enabled = tuple(each for each in published(tools) if each["enabled"])
-        return LoadedServer(record, enabled, revision.document_url, _answered(former, enabled, record))
+        names = _answered(former, enabled, record)
+        return LoadedServer(record, enabled, revision.document_url, names, credentials)
 
 
 def _answered(

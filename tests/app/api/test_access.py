@@ -73,7 +73,7 @@ async def test_in_service_mode_loopback_and_private_addresses_are_not_called(ser
 async def test_what_the_operator_lists_is_called_in_service_mode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None
 ) -> None:
-    async with gateway(tmp_path, monkeypatch, admin_key=KEY, egress_allow=("127.0.0.1/32",)) as running:
+    async with gateway(tmp_path, monkeypatch, admin_key=KEY, egress_allow=("127.0.0.1:1",)) as running:
         await running.create(base_url="http://127.0.0.1:1")
         called = await running.mcp("tools/call", {"name": "get_pet", "arguments": {"petId": 7}})
         assert called["_meta"]["causeway/code"] == "upstream_unreachable"

@@ -190,7 +190,7 @@ async def test_ciphertexts_that_were_moved_or_changed_are_refused_and_nothing_is
             for statement in statements:
                 saved.execute(statement)
             saved.commit()
-            await running.application.credentials.hold("default", "pets")
+            await running.application.live.refresh("default", "pets")
             try:
                 return await running.mcp("tools/call", {"name": "get_pet", "arguments": {}})
             finally:
@@ -208,7 +208,7 @@ async def test_ciphertexts_that_were_moved_or_changed_are_refused_and_nothing_is
                 each for each in (await running.http.get(CREDENTIALS)).json()["items"] if each["scheme"] == "header"
             ]
             assert shown["is_readable"] is True, "restored"
-        await running.application.credentials.hold("default", "pets")
+        await running.application.live.refresh("default", "pets")
         assert (await call(running))["isError"] is False
         assert (await call(running, "by_token"))["isError"] is False
         assert api.requests[0].values("X-Api-Key") == ["pets-header-key"]

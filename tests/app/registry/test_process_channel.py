@@ -10,8 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app.registry import process_channel
-from app.registry.process_channel import ProcessChannel, open_channel
+from app.registry import notifications, process_channel
+from app.registry.notifications import open_notifications
+from app.registry.process_channel import ProcessChannel
 from tests.databases import postgresql_database, sqlite_database
 
 
@@ -23,14 +24,16 @@ async def url(postgresql: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def process(url: str, receiver: Callable[[bytes], Awaitable[bytes]]) -> AsyncIterator[ProcessChannel]:
-    channel = open_channel(url)
-    assert channel is not None
+    opened = open_notifications(url)
+    assert opened is not None
+    channel = ProcessChannel(opened)
     channel.receive(receiver)
-    await channel.open()
+    await opened.open()
     try:
         yield channel
     finally:
         await channel.close()
+        await opened.close()
 
 
 async def reversed_body(body: bytes) -> bytes:
@@ -59,7 +62,7 @@ async def test_a_process_that_is_not_there_does_not_answer(url: str, monkeypatch
 
 
 async def test_a_process_listens_again_when_its_connection_broke(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_channel, "_RECONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(notifications, "_RECONNECT_SECONDS", 0.05)
     monkeypatch.setattr(process_channel, "_ANSWER_SECONDS", 0.5)
     async with process(url, reversed_body) as one, process(url, reversed_body) as two:
         admin = await asyncpg.connect(url)
@@ -74,4 +77,4 @@ async def test_a_process_listens_again_when_its_connection_broke(url: str, monke
 
 
 def test_a_file_of_sqlite_is_used_by_one_process(tmp_path: Path) -> None:
-    assert open_channel(sqlite_database(tmp_path)) is None
+    assert open_notifications(sqlite_database(tmp_path)) is None

@@ -1,0 +1,150 @@
+"""What this process serves is kept in step with the registry, and goes on being served while the registry is away.
+
+A server is loaded again when its version in the registry is another one than the version loaded here. So it does not
+matter who changed it, whether that was told once, twice or not at all, and an edit is loaded once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
+
+from app.registry.errors import RegistryError, RegistryUnavailable, ServerNotFound
+from app.registry.records import ServerName
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from app.registry import Database
+    from app.registry.changed_servers import ChangedServers
+    from app.registry.records import ServerVersion
+    from app.services.server_files import ServerFiles
+    from app.services.tools import LoadedServer, Tools
+
+_RETRY_SECONDS: Final = 1.0
+_log: Final = logging.getLogger(__name__)
+
+
+class Stage(Protocol):
+    """Where loaded servers are served."""
+
+    async def put(self, loaded: LoadedServer) -> None:
+        """Serve a server as it is now."""
+        ...
+
+    def drop(self, namespace: str, name: str) -> None:
+        """Serve a server no more."""
+        ...
+
+
+class LiveServers:
+    """The servers of this process, and from when they are."""
+
+    def __init__(
+        self,
+        database: Database,
+        tools: Tools,
+        *,
+        stage: Stage,
+        changed: ChangedServers,
+        files: ServerFiles | None = None,
+    ) -> None:
+        """Serve on `stage` what `tools` loads; keep it in `files`, where there are any, for starts without it."""
+        self._database = database
+        self._tools = tools
+        self._stage = stage
+        self._changed = changed
+        self._files = files
+        self._versions: dict[ServerName, ServerVersion] = {}
+        self._refreshing = asyncio.Lock()
+        self._is_prepared = False
+
+    async def start(self, prepare: Callable[[], Awaitable[None]]) -> None:
+        """Prepare the registry and load every server; where it is away, load what was kept of them.
+
+        `follow` then does the rest. Raises what `prepare` raises, but for `RegistryUnavailable`.
+        """
+        try:
+            await self._prepare(prepare)
+            await self._look(None)
+        except RegistryUnavailable:
+            _log.warning("the registry's database is away: serving what is kept on disk until it is back")
+            await self._restore()
+
+    async def follow(self, prepare: Callable[[], Awaitable[None]]) -> None:
+        """Load what changes, for ever; what was missed while the registry was away is looked at when it is back."""
+        heard: frozenset[ServerName] | None = None
+        is_away = False
+        while True:
+            try:
+                await self._prepare(prepare)
+                await self._look(heard)
+            except RegistryError as error:
+                if not is_away:
+                    _log.warning("servers are not kept up to date for now: %s", error.message)
+                is_away, heard = True, None
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            is_away = False
+            heard = await self._changed.next()
+
+    async def refresh(self, namespace: str, name: str) -> None:
+        """Load a server that was changed here, so that what was made is live when its maker is answered."""
+        await self._load(ServerName(namespace, name))
+
+    async def _prepare(self, prepare: Callable[[], Awaitable[None]]) -> None:
+        if not self._is_prepared:
+            await prepare()
+            self._is_prepared = True
+
+    async def _look(self, heard: frozenset[ServerName] | None) -> None:
+        """Load the servers that are not at the version they are at here, of those heard of or of all."""
+        async with self._database.transaction(read_only=True) as registry:
+            there = await registry.servers.versions(heard)
+        for name, version in there.items():
+            if self._versions.get(name) != version:
+                await self._catch_up(name, version)
+        asked = self._versions.keys() if heard is None else self._versions.keys() & heard
+        for name in asked - there.keys():
+            await self._load(name)
+        if heard is None and self._files is not None:
+            await self._files.retain(there)
+
+    async def _catch_up(self, name: ServerName, version: ServerVersion) -> None:
+        try:
+            await self._load(name, unless=version)
+        except RegistryError:
+            raise
+        except Exception:  # noqa: BLE001 - the edge between servers: a defect met at one keeps no other from being served
+            _log.exception("the server %s/%s could not be loaded", name.namespace, name.name)
+            self._versions[name] = version
+
+    async def _load(self, name: ServerName, *, unless: ServerVersion | None = None) -> None:
+        """Load a server and serve it; one at a time, so that an older load never wins."""
+        async with self._refreshing:
+            if unless is not None and self._versions.get(name) == unless:
+                return
+            try:
+                loaded = await self._tools.load(name.namespace, name.name)
+            except ServerNotFound:
+                self._stage.drop(name.namespace, name.name)
+                self._versions.pop(name, None)
+                if self._files is not None:
+                    await self._files.remove(name)
+                return
+            await self._serve(name, loaded)
+            if self._files is not None:
+                await self._files.write(loaded)
+
+    async def _serve(self, name: ServerName, loaded: LoadedServer) -> None:
+        if loaded.server.enabled:
+            await self._stage.put(loaded)
+        else:
+            self._stage.drop(name.namespace, name.name)
+        self._versions[name] = loaded.server.version
+
+    async def _restore(self) -> None:
+        if self._files is not None:
+            async for loaded in self._files.read():
+                await self._serve(ServerName(loaded.server.namespace, loaded.server.name), loaded)
