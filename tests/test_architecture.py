@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTED_FILES = {
     *("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"),
     *("pyproject.toml", "uv.lock", "requirements.lock", "requirements-dev.lock", "run", "test", "check"),
+    "action.yml",
     *(".ci", ".editorconfig", ".gitattributes", ".gitignore"),
     *("converters", "app", "migrations", "specs", "tests", "benchmarks", "docker", "docs"),
 }

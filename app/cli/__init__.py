@@ -23,6 +23,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "convert": "Compile a document offline and show its tools.",
     "lint": "Report on a document's tools, diagnostics and readiness.",
     "diff": "Compare the tools of two documents.",
+    "push": "Import a document into a running gateway, from a build.",
     "call": "Call one tool of a running server.",
     "connect": "Print a client's configuration for a server.",
     "stdio": "Bridge standard input and output to a server, for clients without HTTP.",

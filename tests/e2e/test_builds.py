@@ -1,0 +1,136 @@
+"""Builds of other people: the action's script, the GitLab snippet and the README's section, as they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.app.gateways import KEY, SECRET_KEY
+from tests.e2e.backends import described
+from tests.e2e.gateways import Gateway, environment
+
+ROOT = Path(__file__).parents[2]
+# The first use in a checkout installs the dependencies.
+SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def gateway_settings() -> Mapping[str, str]:
+    return {"CAUSEWAY_ADMIN_KEY": KEY, "CAUSEWAY_SECRET_KEY": SECRET_KEY}
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    """Give a folder as a build has it: the description, and Causeway beside it."""
+    (tmp_path / "causeway").symlink_to(ROOT)
+    write(tmp_path, "/pets", "/cats")
+    return tmp_path
+
+
+def write(folder: Path, *paths: str) -> None:
+    operations = {path: {"get": {"operationId": f"list_{path.strip('/')}"}} for path in paths}
+    document = json.dumps(described("https://pets.example/v1", operations))
+    for name in ("openapi.json", "openapi.yaml"):
+        (folder / name).write_text(document)
+
+
+def run(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as GitHub runs the `run` of a step whose shell is bash."""
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=folder,
+        env={**environment(folder), "PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+def revision(gateway: Gateway, name: str) -> int:
+    answer = gateway.http.get(f"{gateway.api}/{name}", headers={"X-API-Key": KEY})
+    number: int = answer.json()["revision"]
+    return number
+
+
+def step(given: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Give the script of the action's one step, and its variables with these inputs."""
+    action: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
+    inputs = {name: str(declared.get("default", "")) for name, declared in action["inputs"].items()}
+    assert set(given) <= set(inputs)
+    assert {name for name, declared in action["inputs"].items() if declared.get("required")} <= set(given)
+    (found,) = action["runs"]["steps"]
+    assert "${{" not in found["run"], "an input must not become part of the script"
+    values = {f"${{{{ inputs.{name} }}}}": value for name, value in {**inputs, **given}.items()}
+    return found["run"], {name: values[text] for name, text in found["env"].items()}
+
+
+def test_the_action_imports_shows_the_diff_and_refuses_what_breaks(gateway: Gateway, build: Path) -> None:
+    summary = build / "summary.md"
+    given = {"document": "openapi.json", "gateway": gateway.url, "name": "acted", "key": KEY}
+
+    def act(**more: str) -> subprocess.CompletedProcess[str]:
+        script, variables = step({**given, **{name.replace("_", "-"): value for name, value in more.items()}})
+        places = {"GITHUB_ACTION_PATH": str(ROOT), "GITHUB_STEP_SUMMARY": str(summary)}
+        return run(script, build, **variables, **places)
+
+    made, again = act(), act(base_url="https://pets.example/v2", entry="openapi.json", namespace="default")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert (again.returncode, "Nothing changed" in again.stdout) == (0, True)
+    write(build, "/pets")
+    refused = act()
+    assert refused.returncode == 1
+    assert "removed  list_cats" in refused.stdout
+    assert revision(gateway, "acted") == 1
+    tried = act(fail_on_breaking="false", dry_run="true")
+    assert (tried.returncode, "would be served" in tried.stdout, revision(gateway, "acted")) == (0, True, 1)
+    assert act(fail_on_breaking="false").returncode == 0
+    assert revision(gateway, "acted") == 2
+    assert summary.read_text().count("### default/acted") == 5
+    assert act(document="nowhere.json").returncode == 2
+    assert act(key="wrong").returncode == 3
+
+
+def test_the_gitlab_snippet_imports_and_a_merge_request_only_looks(gateway: Gateway, build: Path) -> None:
+    snippet = re.search(r"## GitLab\n.*?```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.DOTALL)
+    assert snippet
+    script = "\n".join(yaml.safe_load(snippet[1])["causeway"]["script"])
+    variables = {"CAUSEWAY_URL": gateway.url, "CAUSEWAY_KEY": KEY}
+    assert run(script, build, **variables, CI_PIPELINE_SOURCE="push").returncode == 0
+    assert revision(gateway, "petstore") == 1
+    write(build, "/pets", "/cats", "/dogs")
+    looked = run(script, build, **variables, CI_PIPELINE_SOURCE="merge_request_event")
+    assert (looked.returncode, "added    list_dogs" in looked.stdout) == (0, True)
+    assert revision(gateway, "petstore") == 1
+    gateway.http.delete(f"{gateway.api}/petstore", headers={"X-API-Key": KEY})
+
+
+def test_the_readme_is_all_that_a_build_needs(gateway: Gateway, build: Path) -> None:
+    """A changed document imported twice is one revision; a breaking one is refused with the diff."""
+    section = (ROOT / "README.md").read_text().partition("## Importing from a build\n")[2].partition("\n## ")[0]
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
+    assert "https://causeway.example.com" in script
+    script = script.replace("https://causeway.example.com", gateway.url)
+
+    def imported() -> subprocess.CompletedProcess[str]:
+        return run(script, build, CAUSEWAY_KEY=KEY)
+
+    assert imported().returncode == 0
+    write(build, "/pets", "/cats", "/dogs")
+    first, second = imported(), imported()
+    assert (first.returncode, "added    list_dogs" in first.stdout) == (0, True)
+    assert (second.returncode, "Nothing changed (revision 2)" in second.stdout) == (0, True)
+    write(build, "/pets")
+    refused = imported()
+    assert refused.returncode == 1
+    assert "2 changes, 2 breaking" in refused.stdout
+    assert "Traceback" not in refused.stderr
+    assert revision(gateway, "petstore") == 2
