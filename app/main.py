@@ -27,6 +27,7 @@ from app.security.callers import LOCAL
 from app.security.guard import Guard, rules_for
 from app.security.operator_secrets import OperatorSecrets
 from app.security.secret_keys import load_keys
+from app.security.trusted_proxies import TrustedProxies
 from app.services.compiling import Compiler
 from app.services.credentials import Credentials, credentials_path
 from app.services.events import ServerEvents
@@ -100,6 +101,7 @@ class Application:
                 namespaces=Namespaces(self.database, events),
                 tool_port=_GatewayTools(self.catalog, self._calls, self.credentials),
                 public_url=self.public_url,
+                has_own_url=settings.public_url is not None,
             ),
             version=version(),
         )
@@ -111,7 +113,8 @@ class Application:
             relay=None if self._channel is None else _Relay(self._channel),
         )
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
-        self._guarded = Guard(self._route, rules, _authentication(settings))
+        guard = Guard(self._route, rules, _authentication(settings))
+        self._guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""

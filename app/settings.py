@@ -128,6 +128,13 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _proxies_are_for_service_mode(self) -> Self:
+        if self.trusted_proxies and self.is_local:
+            # Local mode has no login: the Host that a browser shows is what keeps web pages out.
+            raise ValueError("CAUSEWAY_TRUSTED_PROXIES needs service mode: set CAUSEWAY_ADMIN_KEY.")
+        return self
+
     @classmethod
     def settings_customise_sources(  # noqa: PLR0917 - the signature is pydantic-settings'
         cls,

@@ -148,7 +148,7 @@ class Authorization:
         return replace(self, token=None, headers=(*self.headers, Field("Authorization", token, "Bearer ")))
 
     def flow(
-        self, method: str, url: str, headers: Headers, *, client_nonce: Callable[[], str]
+        self, method: str, url: str, headers: Headers, *, client_nonce: Callable[[], str], body: bytes | None = None
     ) -> Generator[Attempt, Reply, None]:
         """Yield the request to send and take what came back, until nothing is yielded any more.
 
@@ -160,9 +160,8 @@ class Authorization:
         for _ in range(_MAX_CHALLENGES):
             if self.digest is None or reply.status != _UNAUTHORIZED:
                 return
-            given = digest.answer(
-                self.digest, method, _target(attempt.url), challenges=reply.challenges, client_nonce=client_nonce()
-            )
+            request = digest.Request(method, _target(attempt.url), body or b"")
+            given = digest.answer(self.digest, request, challenges=reply.challenges, client_nonce=client_nonce())
             if given is None:
                 return
             reply = yield Attempt(attempt.url, (*attempt.headers, ("Authorization", given)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, NamedTuple, Protocol
 
 from fastapi import Depends, Path, Query, Request
 
 from app.registry import Database
 from app.security.callers import Caller, caller_of
+from app.security.trusted_proxies import forwarded_origin
 from app.services.credentials import Credentials
 from app.services.import_description import ImportDescription
 from app.services.namespaces import Namespaces
@@ -44,7 +45,10 @@ class ToolPort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """What the routes work with, wired in `app.main`."""
+    """What the routes work with, wired in `app.main`.
+
+    Clients reach this gateway at `public_url`; `has_own_url` says that the operator set it.
+    """
 
     database: Database
     importer: ImportDescription
@@ -55,11 +59,14 @@ class ControlPlane:
     namespaces: Namespaces
     tool_port: ToolPort
     public_url: str
+    has_own_url: bool = False
 
 
 def _control(request: Request) -> ControlPlane:
+    """Give the control plane; where no URL is set, links lead where a trusted proxy was asked."""
     control: ControlPlane = request.app.state.control
-    return control
+    seen = "" if control.has_own_url else forwarded_origin(request.scope)
+    return replace(control, public_url=seen) if seen else control
 
 
 def _who(request: Request) -> Caller:

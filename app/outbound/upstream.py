@@ -226,7 +226,7 @@ class HttpUpstream:
     async def _authorized(self, call: _Call, url: str) -> ApiResponse:
         """Send with credentials added, once more where the API's challenge asks for it (RFC 7616)."""
         plan = call.plan
-        flow = call.authorization.flow(plan.method, url, plan.headers, client_nonce=_client_nonce)
+        flow = call.authorization.flow(plan.method, url, plan.headers, client_nonce=_client_nonce, body=plan.body)
         context = self._contexts.find(call.authorities, call.authorization.certificate)
         attempt = next(flow)
         while True:

@@ -75,13 +75,18 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *, compiler: type[Compiler] = InProcessCompiler, **settings: Any
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    compiler: type[Compiler] = InProcessCompiler,
+    reached_at: str = PUBLIC_URL,
+    **settings: Any,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway whose data lie in `folder`; with `admin_key` it is one in service mode."""
     monkeypatch.setattr(app.main, "Compiler", compiler)
     if "admin_key" in settings:
         settings = {"secret_key": SECRET_KEY, **settings}
-    application = Application(load(data_dir=folder, **settings), public_url=PUBLIC_URL)
+    application = Application(load(data_dir=folder, **settings), public_url=reached_at)
     headers = {"Authorization": f"Bearer {settings['admin_key']}"} if "admin_key" in settings else {}
     transport = httpx2.ASGITransport(application, raise_app_exceptions=False)
     async with (

@@ -112,7 +112,7 @@ def test_a_short_key_is_refused_on_this_machine_too(key: str) -> None:
         {"egress_allow": ("10.0.0.0/99",)},
         {"egress_deny": ("http://everything",)},
         {"egress_proxy": "proxy.corp:3128"},
-        {"trusted_proxies": ("proxy.corp",)},
+        {"trusted_proxies": ("proxy.corp",), "admin_key": "k" * 16},
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(given: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from converters.credentials import Secret, UserPassword
-from converters.digest import answer
+from converters.digest import Request, answer
 
 MUFASA = UserPassword("Mufasa", Secret("Circle of Life"))
 NONCE = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"
@@ -26,7 +26,7 @@ def challenge(**changes: str) -> str:
 
 
 def answered(*challenges: str, user: UserPassword = MUFASA) -> str | None:
-    return answer(user, "GET", "/dir/index.html", challenges=challenges, client_nonce=CLIENT_NONCE)
+    return answer(user, Request("GET", "/dir/index.html"), challenges=challenges, client_nonce=CLIENT_NONCE)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_examples_of_rfc_7616_section_3_9_1(algorithm: str, response: str) -
 def test_the_example_of_rfc_2617_section_3_5_without_an_algorithm() -> None:
     given = 'Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093"'
     user = UserPassword("Mufasa", Secret("Circle Of Life"))
-    found = answer(user, "GET", "/dir/index.html", challenges=[given], client_nonce="0a4f113b")
+    found = answer(user, Request("GET", "/dir/index.html"), challenges=[given], client_nonce="0a4f113b")
     assert 'response="6629fae49393a05397450978507c4ef1"' in (found or "")
 
 
@@ -81,18 +81,53 @@ def test_a_user_name_is_hashed_where_asked_and_extended_where_it_is_not_ascii() 
     assert "username*=UTF-8''J%C3%A4s%C3%B8n%20Doe" in extended
 
 
+def test_the_example_of_rfc_7616_section_3_9_2_as_erratum_4897_corrects_it() -> None:
+    given = (
+        'Digest realm="api@example.org", qop="auth", algorithm=SHA-512-256, '
+        'nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", '
+        'opaque="HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS", charset=UTF-8, userhash=true'
+    )
+    found = answer(
+        UserPassword("Jäsøn Doe", Secret("Secret, or not?")),
+        Request("GET", "/doe.json"),
+        challenges=[given],
+        client_nonce="NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
+    )
+    assert 'username="793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b"' in (found or "")
+    assert 'response="3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5"' in (found or "")
+
+
+@pytest.mark.parametrize("body", [b"", b'{"name": "Rex"}'])
+def test_where_nothing_else_is_offered_the_body_is_protected_too(body: bytes) -> None:
+    """`auth-int`, RFC 7616 section 3.4.3: A2 ends with the hash of the body."""
+    found = answer(
+        MUFASA, Request("POST", "/pets", body), challenges=[challenge(qop='"auth-int"')], client_nonce=CLIENT_NONCE
+    )
+    first = hashlib.sha256(b"Mufasa:http-auth@example.org:Circle of Life").hexdigest()
+    second = hashlib.sha256(b"POST:/pets:" + hashlib.sha256(body).hexdigest().encode()).hexdigest()
+    wanted = hashlib.sha256(f"{first}:{NONCE}:00000001:{CLIENT_NONCE}:auth-int:{second}".encode()).hexdigest()
+    assert f'response="{wanted}"' in (found or "")
+    assert "qop=auth-int, " in (found or "")
+
+
 @pytest.mark.parametrize(
     ("challenges", "algorithm"),
     [
         (['Basic realm="a, b"', challenge()], "SHA-256"),
         ([f'Basic realm="x", {challenge(algorithm="MD5")}, Bearer'], "MD5"),
-        ([challenge(algorithm="SHA-512-256"), challenge(algorithm="MD5")], "MD5"),
+        ([challenge(algorithm="SHA-512"), challenge(algorithm="MD5")], "MD5"),
         ([challenge(), challenge(algorithm="MD5")], "SHA-256"),
+        ([challenge(algorithm="MD5"), challenge()], "SHA-256"),
+        ([challenge(algorithm="MD5"), challenge(algorithm="SHA-512-256"), challenge()], "SHA-512-256"),
+        ([challenge(algorithm="SHA-256-sess"), challenge()], "SHA-256-sess"),
+        ([challenge(qop='"auth-conf"'), challenge(algorithm="MD5")], "MD5"),
         ([f"Negotiate abc==, {challenge(algorithm='MD5')}"], "MD5"),
         ([challenge(algorithm='"MD5"', realm='"say \\"hi\\""')], "MD5"),
     ],
 )
-def test_the_first_challenge_that_can_be_answered_is(challenges: list[str], algorithm: str) -> None:
+def test_the_strongest_challenge_that_can_be_answered_is_and_of_equal_ones_the_first(
+    challenges: list[str], algorithm: str
+) -> None:
     assert f"algorithm={algorithm}, " in (answered(*challenges) or "")
 
 
@@ -103,8 +138,8 @@ def test_the_first_challenge_that_can_be_answered_is(challenges: list[str], algo
         ["Basic realm=x"],
         ["Digest"],
         ["Digest realm=x"],
-        [challenge(qop='"auth-int"')],
-        [challenge(algorithm="SHA-512-256")],
+        [challenge(qop='"auth-conf"')],
+        [challenge(algorithm="SHA-512")],
         ["\x00=,,=\"'"],
         [challenge(realm='"a\udcff"')],
     ],

@@ -65,7 +65,7 @@ async def test_in_service_mode_loopback_and_private_addresses_are_not_called(ser
     for host in ("127.0.0.1", "10.0.0.1", "[::1]", "localhost", "169.254.169.254"):
         answer = await service.http.post(SERVERS, json={"name": "x", "document_url": f"http://{host}:1/"})
         assert answer.json()["code"] == "egress_denied", host
-    await service.create(base_url="http://127.0.0.1:1")
+    await service.create(base_url="http://127.0.0.1:2")
     called = await service.mcp("tools/call", {"name": "get_pet", "arguments": {"petId": 7}})
     assert called["_meta"]["causeway/code"] == "egress_denied"
 
@@ -73,8 +73,8 @@ async def test_in_service_mode_loopback_and_private_addresses_are_not_called(ser
 async def test_what_the_operator_lists_is_called_in_service_mode(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None
 ) -> None:
-    async with gateway(tmp_path, monkeypatch, admin_key=KEY, egress_allow=("127.0.0.1:1",)) as running:
-        await running.create(base_url="http://127.0.0.1:1")
+    async with gateway(tmp_path, monkeypatch, admin_key=KEY, egress_allow=("127.0.0.1/32",)) as running:
+        await running.create(base_url="http://127.0.0.1:2")
         called = await running.mcp("tools/call", {"name": "get_pet", "arguments": {"petId": 7}})
         assert called["_meta"]["causeway/code"] == "upstream_unreachable"
 

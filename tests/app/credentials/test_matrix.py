@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -210,7 +212,7 @@ async def test_swagger_2_schemes(
 CHALLENGE = 'Digest realm="pets", qop="auth", nonce="abc", algorithm={algorithm}'
 
 
-@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-256-sess"])
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-256-sess", "SHA-512-256"])
 @pytest.mark.parametrize("further", [(), ("header",), ("query",), ("cookie",)])
 async def test_digest_answers_the_challenge_of_the_api(
     served: Gateway, algorithm: str, further: tuple[str, ...]
@@ -242,8 +244,10 @@ async def test_digest_that_is_refused_is_the_api_s_401(served: Gateway) -> None:
     assert "the security scheme 'digest' (http digest)" in text(result)
 
 
-async def test_a_post_that_is_challenged_is_sent_again_with_its_body(served: Gateway) -> None:
-    challenge = reply("401 Unauthorized", b"", f"WWW-Authenticate: {CHALLENGE.format(algorithm='MD5')}")
+@pytest.mark.parametrize("protection", ["auth", "auth-int"])
+async def test_a_post_that_is_challenged_is_sent_again_with_its_body(served: Gateway, protection: str) -> None:
+    asked = CHALLENGE.format(algorithm="MD5").replace('"auth"', f'"{protection}"')
+    challenge = reply("401 Unauthorized", b"", f"WWW-Authenticate: {asked}")
     document = secured([{"digest": []}])
     item = document["paths"]["/pets"]
     body = {"required": True, "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -253,4 +257,15 @@ async def test_a_post_that_is_challenged_is_sent_again_with_its_body(served: Gat
         await supply(served, "digest")
         await call(served, "add_pet", body="Rex")
     assert [each.body for each in api.requests] == [b"Rex", b"Rex"]
-    assert 'uri="/pets"' in api.requests[1].values("Authorization")[0]
+    (given,) = api.requests[1].values("Authorization")
+    assert 'uri="/pets"' in given
+    key, second = hashed("bob:pets:canary-digest-password"), "POST:/pets"
+    second += f":{hashed('Rex')}" if protection == "auth-int" else ""
+    nonce = re.search(r'cnonce="([0-9a-f]+)"', given)
+    assert nonce is not None
+    wanted = hashed(f"{key}:abc:00000001:{nonce[1]}:{protection}:{hashed(second)}")
+    assert f'response="{wanted}"' in given
+
+
+def hashed(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()  # noqa: S324 - the protocol's
