@@ -6,27 +6,30 @@ bounded in size, headers as they come and the body after decoding.
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
-import ssl
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from app.errors import EgressDeniedError, ResponseTooLargeError, UpstreamError, UpstreamProtocolError
-from app.outbound.decoding import ACCEPT_ENCODING, Decoder
+from app.outbound.connections import MAX_HEADERS, Connections
+from app.outbound.decoding import Decoder
 from app.outbound.faults import AddressDeniedError, denied_address, translated
 from app.outbound.targets import read_target
 from converters.results import ApiResponse
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    import ssl
+    from collections.abc import Awaitable, Callable, Iterable
 
-    from aiohttp.connector import AddrInfoType, Connection
+    from aiohttp.connector import AddrInfoType
+    from aiohttp.http import RawResponseMessage
 
+    from app.outbound.connections import Answer
     from app.outbound.policy import EgressPolicy
     from app.outbound.targets import Target
     from converters.authorization import Attempt
@@ -36,15 +39,14 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
-MAX_HEADERS: Final = 64 * 1024
 _MAX_HEADER_COUNT: Final = 128
-_LARGE: Final = 1024 * 1024
 _SWITCHING_PROTOCOLS: Final = 101
+_BAD_REQUEST: Final = 400
 _UNAUTHORIZED: Final = 401
 
 
 class Exchanges:
-    """The connections to all upstreams: opened as needed, used again, closed at the end."""
+    """Requests and answers within limits, over connections that are used again."""
 
     def __init__(
         self,
@@ -58,45 +60,12 @@ class Exchanges:
 
         A response body has at most `max_response` bytes, as it comes and decoded.
         """
-        self._policy = policy
         self._max_response = max_response
-        self._connect_timeout = connect_timeout
-        self._tls = tls
-        # One per policy: a connection that was opened for a host listed by its name serves no other.
-        self._sessions: dict[EgressPolicy, aiohttp.ClientSession] = {}
+        self._connections = Connections(policy, _socket_factory, connect_timeout=connect_timeout, tls=tls)
 
     async def close(self) -> None:
         """Close the connections."""
-        while self._sessions:
-            await self._sessions.popitem()[1].close()
-
-    def _open(self, policy: EgressPolicy) -> aiohttp.ClientSession:
-        session = self._sessions.get(policy)
-        if session is None:
-            connector = aiohttp.TCPConnector(
-                # How many are open at once is for the slots of each upstream to say: a bound over all of them would
-                # let one that hangs take the connections of the others.
-                limit=0,
-                socket_factory=_socket_factory(policy),
-                ttl_dns_cache=10,
-                ssl=self._tls or True,
-            )
-            session = self._sessions[policy] = aiohttp.ClientSession(
-                connector=connector,
-                proxy=policy.proxy or None,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=self._connect_timeout, sock_connect=self._connect_timeout
-                ),
-                trust_env=False,
-                skip_auto_headers=("User-Agent", "Content-Type"),
-                headers={"User-Agent": "Causeway", "Accept-Encoding": ACCEPT_ENCODING},
-                auto_decompress=False,
-                max_line_size=MAX_HEADERS,
-                max_field_size=MAX_HEADERS,
-                response_class=_Response,
-            )
-        return session
+        await self._connections.close()
 
     async def exchange(
         self,
@@ -118,132 +87,82 @@ class Exchanges:
         """
         target = read_target(attempt.url)
         try:
-            response = await self._session_for(target).request(
-                plan.method,
-                target.url,
-                data=_payload(plan.body),
-                headers=attempt.headers,
-                allow_redirects=False,
-                ssl=tls or True,
-            )
+            answer = await self._connections.ask(plan.method, target, attempt.headers, plan.body, tls=tls)
             try:
-                return await self._read(response, on_chunk)
+                response = await self._read(answer, on_chunk)
             except BaseException:
-                _abort(response.connection and response.connection.transport)
-                response.close()
+                answer.abort()
                 raise
         except EgressDeniedError:
             _log_denied(target)
             raise
         except UpstreamError:
             raise
-        except (aiohttp.ClientError, ValueError, OSError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, ValueError, OSError) as error:
             address = denied_address(error)
             if address:
                 _log_denied(target, address)
             raise translated(error) from None
+        answer.release()
+        return response
 
-    def _session_for(self, target: Target) -> aiohttp.ClientSession:
-        """Give the session for a host; raises `EgressDeniedError` where requests may not go there."""
-        policy = self._policy.towards(target.host, target.port)
-        if policy.proxy:
-            policy.check_unresolved(target.host, target.port)
-        return self._open(policy)
-
-    async def _read(self, response: aiohttp.ClientResponse, on_chunk: OnChunk | None) -> ApiResponse:
-        headers = response.headers
-        if on_chunk is not None and not response.ok:
-            on_chunk = None
-        chunks = self._chunks(response.content, ",".join(headers.getall("Content-Encoding", ())))
-        body = await _joined(chunks, headers.get("Content-Type", ""), on_chunk)
+    async def _read(self, answer: Answer, on_chunk: OnChunk | None) -> ApiResponse:
+        message = answer.message
+        _check_head(message)
+        status, headers = message.code, message.headers
+        content_type = headers.get("Content-Type", "")
+        tell = partial(on_chunk, content_type) if on_chunk is not None and status < _BAD_REQUEST else None
+        body = await self._body(answer.content, ",".join(headers.getall("Content-Encoding", ())), tell)
         return ApiResponse(
-            status=response.status,
-            content_type=headers.get("Content-Type", ""),
+            status=status,
+            content_type=content_type,
             body=body,
-            reason=response.reason or "",
+            reason=message.reason or "",
             location=headers.get("Location", ""),
             content_location=headers.get("Content-Location", ""),
             retry_after=headers.get("Retry-After", ""),
-            challenges=tuple(headers.getall("WWW-Authenticate", ())) if response.status == _UNAUTHORIZED else (),
+            challenges=tuple(headers.getall("WWW-Authenticate", ())) if status == _UNAUTHORIZED else (),
         )
 
-    async def _chunks(self, content: aiohttp.StreamReader, encoding: str) -> AsyncGenerator[bytes]:
+    async def _body(
+        self, content: aiohttp.StreamReader, encoding: str, tell: Callable[[bytes], Awaitable[None]] | None
+    ) -> bytes:
         """Read a body as it comes, decoded."""
         decoder: Decoder | None = None
+        found: list[bytes] = []
         size = 0
         while chunk := await content.readany():
             size += len(chunk)
             if size > self._max_response:
                 raise ResponseTooLargeError(f"The answer of the API is larger than {self._max_response:,} bytes.")
-            if not encoding:
-                yield chunk
-                continue
-            # Made where there is a body: the answer to a HEAD request names the encoding of one that does not come.
-            decoder = decoder or Decoder(encoding, self._max_response)
-            for piece in decoder.feed(chunk):
-                yield piece
+            pieces: Iterable[bytes] = (chunk,)
+            if encoding:
+                # Made where there is a body: the answer to a HEAD request names the encoding of one that does not come.
+                decoder = decoder or Decoder(encoding, self._max_response)
+                pieces = decoder.feed(chunk)
+            for piece in pieces:
+                found.append(piece)
+                if tell is not None:
+                    await tell(piece)
         if decoder is not None:
             decoder.finish()
+        return found[0] if len(found) == 1 else b"".join(found)
 
 
-async def _joined(chunks: AsyncGenerator[bytes], content_type: str, on_chunk: OnChunk | None) -> bytes:
-    found: list[bytes] = []
-    async for chunk in chunks:
-        found.append(chunk)
-        if on_chunk is not None:
-            await on_chunk(content_type, chunk)
-    return b"".join(found)
-
-
-class _Response(aiohttp.ClientResponse):
-    """A response whose connection is dropped where it does not begin as it should."""
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """Read up to the body.
-
-        Errors leave as ours, because of its own the client would send GET, PUT, DELETE and others a second time.
-        """
-        transport = connection.transport
-        try:
-            await super().start(connection)
-        except BaseException as error:
-            _abort(transport)
-            if isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
-                raise translated(error) from None
-            raise
-        fault = _head_fault(self)
-        if fault is not None:
-            _abort(transport)
-            raise fault
-        return self
-
-
-def _abort(transport: asyncio.Transport | None) -> None:
-    """Drop a connection at once; closing it waits for ever where an API does not read what is left to send."""
-    if transport is not None:
-        transport.abort()
-
-
-def _head_fault(response: aiohttp.ClientResponse) -> UpstreamProtocolError | None:
-    """Find what is wrong with what comes before the body; the client bounds a single header, not all of them."""
-    if response.status == _SWITCHING_PROTOCOLS:
-        return UpstreamProtocolError("The API switched to another protocol, which was not asked for.")
-    fields = response.raw_headers
+def _check_head(message: RawResponseMessage) -> None:
+    """Raise for what is wrong before the body; the client bounds a single header, not all of them."""
+    if message.code == _SWITCHING_PROTOCOLS:
+        raise UpstreamProtocolError("The API switched to another protocol, which was not asked for.")
+    fields = message.raw_headers
     if len(fields) > _MAX_HEADER_COUNT or sum(map(len, chain.from_iterable(fields))) > MAX_HEADERS:
-        return UpstreamProtocolError(
+        raise UpstreamProtocolError(
             f"The API's answer has more than {_MAX_HEADER_COUNT} header fields or {MAX_HEADERS:,} bytes of them."
         )
-    return None
 
 
 def _log_denied(target: Target, address: str = "by its name or port") -> None:
     """Tell the operator what the caller is not told."""
     _log.warning("egress denied: %s port %d (%s)", target.host[:255], target.port, address)
-
-
-def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
-    """Give a body as the client takes it: one that is large in pieces, between which others get their turn."""
-    return io.BytesIO(body) if body is not None and len(body) > _LARGE else body
 
 
 def _socket_factory(policy: EgressPolicy) -> Callable[[AddrInfoType], socket.socket]:

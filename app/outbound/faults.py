@@ -9,6 +9,7 @@ import ssl
 from typing import Final
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from app.errors import (
     UpstreamError,
@@ -41,7 +42,8 @@ _SENTENCES: Final[tuple[tuple[type[BaseException], type[UpstreamError], str, boo
     (aiohttp.ClientPayloadError, UpstreamResetError, "The API broke off its answer.", True),
     (aiohttp.ServerDisconnectedError, UpstreamResetError, "The API closed the connection before answering.", True),
     (aiohttp.ClientConnectionError, UpstreamResetError, "The connection to the API broke.", True),
-    (aiohttp.ClientResponseError, UpstreamProtocolError, "The API's answer is not valid HTTP.", False),
+    (aiohttp.ClientResponseError, UpstreamProtocolError, "The proxy refused the request.", False),
+    (HttpProcessingError, UpstreamProtocolError, "The API's answer is not valid HTTP.", False),
     (aiohttp.InvalidURL, UpstreamUnreachableError, "The URL of the API is not valid.", False),
     (OSError, UpstreamUnreachableError, "The API could not be reached.", True),
 )

@@ -244,7 +244,7 @@ def test_the_list_of_fetchers_is_whole() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef) and any(_takes_a_policy(each) for each in node.body):
                 taking.add(node.name)
-    assert taking == {"DocumentFetcher", "Exchanges", "HttpUpstream", "TokenEndpoint"}
+    assert taking == {"Connections", "DocumentFetcher", "Exchanges", "HttpUpstream", "TokenEndpoint"}
 
 
 def _takes_a_policy(node: Any) -> bool:
