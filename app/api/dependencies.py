@@ -10,8 +10,10 @@ from fastapi import Depends, Path, Query, Request
 
 from app.registry import Database
 from app.security.callers import Caller, caller_of
+from app.security.protected_resources import ProtectedResources
 from app.services.credentials import Credentials
 from app.services.import_description import ImportDescription
+from app.services.issuers import Issuers
 from app.services.namespaces import Namespaces
 from app.services.revisions import Revisions
 from app.services.servers import Servers
@@ -53,6 +55,8 @@ class ControlPlane:
     tools: Tools
     credentials: Credentials
     namespaces: Namespaces
+    issuers: Issuers
+    resources: ProtectedResources
     tool_port: ToolPort
     public_url: str
 
