@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from app.api import ControlPlane, create_api
@@ -22,16 +22,19 @@ from app.registry import Database
 from app.registry.changed_servers import ChangedServers
 from app.registry.notifications import open_notifications
 from app.registry.process_channel import ProcessChannel
-from app.security.authentication import AdminKey, Authentication
+from app.security.authentication import AdminKey, Authentication, Authenticator
 from app.security.callers import LOCAL
 from app.security.guard import Guard, rules_for
+from app.security.issuer_keys import IssuerKeys
 from app.security.operator_secrets import OperatorSecrets
+from app.security.protected_resources import ProtectedResources
 from app.security.secret_keys import load_keys
 from app.security.trusted_proxies import TrustedProxies
 from app.services.compiling import Compiler
 from app.services.credentials import Credentials, credentials_path
 from app.services.events import ServerEvents
 from app.services.import_description import ImportDescription
+from app.services.issuers import Issuers
 from app.services.live_servers import LiveServers
 from app.services.namespaces import Namespaces
 from app.services.own_server import OwnServer
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 
     from app.gateway.ports import CredentialSource
+    from app.outbound.policy import EgressPolicy
     from app.security.callers import Caller
     from app.services.tools import LoadedServer
     from app.settings import Settings
@@ -51,6 +55,9 @@ if TYPE_CHECKING:
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+_MAX_ISSUER_DOCUMENT: Final = 256 * 1024
 
 
 def version() -> str:
@@ -90,6 +97,9 @@ class Application:
         compiler = Compiler()
         self.servers = Servers(self.database, compiler, events)
         self.importer = ImportDescription(self.database, compiler, DocumentFetcher(policy), events)
+        self._issuer_keys = IssuerKeys(_small_documents(policy))
+        issuers = Issuers(self.database)
+        resources = ProtectedResources(issuers, self._issuer_keys, public_url=self.public_url)
         self._api = create_api(
             ControlPlane(
                 database=self.database,
@@ -99,6 +109,8 @@ class Application:
                 tools=self.tools,
                 credentials=self.credentials,
                 namespaces=Namespaces(self.database, events),
+                issuers=issuers,
+                resources=resources,
                 tool_port=_GatewayTools(self.catalog, self._calls, self.credentials),
                 public_url=self.public_url,
                 has_own_url=settings.public_url is not None,
@@ -111,9 +123,10 @@ class Application:
             self._calls,
             public_path=urlsplit(self.public_url).path,
             relay=None if self._channel is None else _Relay(self._channel),
+            scopes=resources,
         )
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
-        guard = Guard(self._route, rules, _authentication(settings))
+        guard = Guard(self._route, rules, _authentication(settings, resources))
         self._guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,6 +187,7 @@ class Application:
             await self._channel.close()
         if self._notifications is not None:
             await self._notifications.close()
+        await self._issuer_keys.close()
         await self._tokens.close()
         await self._upstream.close()
         await self.database.close()
@@ -275,9 +289,22 @@ class _GatewayTools:
         return snapshot
 
 
-def _authentication(settings: Settings) -> Authentication:
-    authenticators = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
-    return Authentication(authenticators, otherwise=LOCAL if settings.is_local else None)
+def _authentication(settings: Settings, resources: ProtectedResources) -> Authentication:
+    if settings.is_local:
+        return Authentication((), otherwise=LOCAL)
+    keys: list[Authenticator] = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
+    return Authentication((*keys, resources), challenge=resources.challenge)
+
+
+def _small_documents(policy: EgressPolicy) -> Callable[[str], Awaitable[bytes]]:
+    """Fetch what issuers publish, which is small."""
+    fetcher = DocumentFetcher(policy, max_size=_MAX_ISSUER_DOCUMENT)
+
+    async def fetch(url: str) -> bytes:
+        body, _ = await fetcher.fetch(url)
+        return body
+
+    return fetch
 
 
 def create_app(settings: Settings) -> Application:

@@ -10,9 +10,11 @@ from fastapi import Depends, Path, Query, Request
 
 from app.registry import Database
 from app.security.callers import Caller, caller_of
+from app.security.protected_resources import ProtectedResources
 from app.security.trusted_proxies import forwarded_origin
 from app.services.credentials import Credentials
 from app.services.import_description import ImportDescription
+from app.services.issuers import Issuers
 from app.services.namespaces import Namespaces
 from app.services.revisions import Revisions
 from app.services.servers import Servers
@@ -57,6 +59,8 @@ class ControlPlane:
     tools: Tools
     credentials: Credentials
     namespaces: Namespaces
+    issuers: Issuers
+    resources: ProtectedResources
     tool_port: ToolPort
     public_url: str
     has_own_url: bool = False

@@ -27,6 +27,8 @@ MEDIA_TYPE: Final = "application/problem+json"
 _STATUS: Final[Mapping[str, int]] = {
     "namespace_not_found": 404,
     "server_not_found": 404,
+    "issuer_not_found": 404,
+    "issuer_invalid": 422,
     "revision_not_found": 404,
     "tool_not_found": 404,
     "tool_unknown": 404,

@@ -6,6 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from app.security.protected_resources import DEFAULT_SCOPE
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -109,6 +113,46 @@ class NewNamespace(_Body):
     """A namespace to create."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+
+
+class ScopeGrant(_Body):
+    """What a scope permits: calls of these tools of these servers of the namespace; `*` stands for all."""
+
+    servers: Annotated[list[str], Field(description="Names of servers.", min_length=1)] = ["*"]
+    tools: Annotated[list[str], Field(description="Names of tools of those servers.", min_length=1)] = ["*"]
+
+
+Scope = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$", max_length=200)]
+
+
+class NewIssuer(_Body):
+    """The authorization server whose access tokens open the servers of a namespace."""
+
+    issuer: Annotated[str, Field(description="Its issuer identifier (RFC 8414): a URL with https.", max_length=2000)]
+    jwks_uri: Annotated[
+        str | None, Field(description="Where its keys are; left out, its metadata say it.", max_length=2000)
+    ] = None
+    algorithms: Annotated[
+        list[Algorithm] | None, Field(description="Signatures to accept; all of them if left out.", min_length=1)
+    ] = None
+    scopes: Annotated[
+        dict[Scope, ScopeGrant] | None,
+        Field(
+            description=f"What each scope permits; left out, `{DEFAULT_SCOPE}` permits calling every tool.",
+            min_length=1,
+            max_length=100,
+        ),
+    ] = None
+
+
+class Issuer(BaseModel):
+    """The authorization server of a namespace."""
+
+    issuer: str
+    jwks_uri: str | None
+    algorithms: list[str]
+    scopes: dict[str, ScopeGrant]
+    updated_at: str
 
 
 class Counts(BaseModel):

@@ -56,13 +56,26 @@ class Dispatcher:
             try:
                 result = await self._calls.call(snapshot, name, arguments, caller=caller, on_chunk=on_chunk)
             except UnknownToolError as error:
-                raise KernelError(INVALID_PARAMS, error.message) from None
+                raise _refusal(snapshot, name, error.message) from None
             return _rendered(result, snapshot, era)
         if message.method == "tools/list":
             if (message.params or {}).get("cursor") is not None:
                 raise KernelError(INVALID_PARAMS, "The cursor is not known: the list has one page.")
             return snapshot.tool_list(era.version)
         return to_bytes(await self._kernels.answer(snapshot, message, era))
+
+
+class NotPermittedError(KernelError):
+    """A call of a tool that is there, by somebody who may not call it; as an error no other than of an unknown tool."""
+
+    def __init__(self, tool: str, message: str) -> None:
+        """Keep the tool's name."""
+        super().__init__(INVALID_PARAMS, message)
+        self.tool = tool
+
+
+def _refusal(snapshot: ServerSnapshot, name: str, message: str) -> KernelError:
+    return NotPermittedError(name, message) if name in snapshot.tools else KernelError(INVALID_PARAMS, message)
 
 
 def _call_params(message: Message) -> tuple[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_BODY: Final = 4 * 1024 * 1024
 _CODES: Final = {
     400: "message_invalid",
+    403: "insufficient_scope",
     404: "server_not_found",
     405: "method_not_allowed",
     406: "not_acceptable",

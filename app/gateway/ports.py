@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from app.gateway.snapshots import ServerSnapshot
+    from app.security.callers import Caller
     from converters.authorization import Authorization, HeldCredentials
     from converters.credentials import Secret
     from converters.masking import Masking
@@ -40,6 +41,14 @@ class CredentialSource(Protocol):
 
     def held(self, namespace: str, server: str) -> HeldCredentials:
         """Give the credentials of a server now; the same value as long as none of them changes."""
+        ...
+
+
+class ScopeChallenges(Protocol):
+    """What a client can ask its authorization server for."""
+
+    async def missing_scope(self, caller: Caller, namespace: str, server: str, *, tool: str) -> str:
+        """Give the `WWW-Authenticate` for a call that further scopes would permit, "" where none would."""
         ...
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.gateway import messages
-from app.gateway.dispatch import Dispatcher
+from app.gateway.dispatch import Dispatcher, NotPermittedError
 from app.gateway.event_stream import EventStream
 from app.gateway.http_exchange import (
     MAX_BODY,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
     from app.gateway.http_exchange import Headers, Receive, Scope, Send
     from app.gateway.messages import Message
-    from app.gateway.ports import StreamRelay, ToolCatalog
+    from app.gateway.ports import ScopeChallenges, StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
     from app.security.callers import Caller
 
@@ -67,12 +67,16 @@ class McpEndpoint:
         public_path: str = "",
         max_streams: int = MAX_STREAMS,
         relay: StreamRelay | None = None,
+        scopes: ScopeChallenges | None = None,
     ) -> None:
         """Serve what `catalog` holds, performing calls with `calls`; clients see paths with `public_path` before.
+
+        `scopes` knows what a client whose call is not permitted can ask for.
 
         `max_streams` bounds the open streams of each server; `relay` leads to the other processes, where there are any.
         """
         self._catalog = catalog
+        self._scopes = scopes
         self._dispatcher = Dispatcher(calls)
         self._streams = OpenStreams(most=max_streams)
         self._subscriptions = Subscriptions(catalog, self._streams)
@@ -140,9 +144,21 @@ class McpEndpoint:
     ) -> tuple[int, bytes]:
         try:
             result = await self._result(snapshot, message, era, exchange)
+        except NotPermittedError as error:
+            await self._check_scope(snapshot, exchange.caller, error.tool)
+            return http_status(error.code) if era.is_modern else 200, _error(message, error)
         except KernelError as error:
             return http_status(error.code) if era.is_modern else 200, _error(message, error)
         return 200, result_bytes(message.request_id, result)
+
+    async def _check_scope(self, snapshot: ServerSnapshot, caller: Caller, tool: str) -> None:
+        """Raise `HttpError` where a further scope would permit a call ("Authorization", "Scope Challenge Handling")."""
+        if self._scopes is None:
+            return
+        challenge = await self._scopes.missing_scope(caller, snapshot.namespace, snapshot.name, tool=tool)
+        if challenge:
+            sentence = "The access token has no scope that permits calling this tool."
+            raise HttpError(403, sentence, ((b"www-authenticate", challenge.encode()),))
 
     async def _result(self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange) -> bytes:
         if message.method != "tools/call":

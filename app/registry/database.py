@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from app.registry.credentials import Credentials
 from app.registry.engines import Engines, normalise, open_engines, open_migration_engine
 from app.registry.errors import RegistryUnavailable
+from app.registry.issuers import Issuers
 from app.registry.namespaces import Namespaces
 from app.registry.outages import outages_raised
 from app.registry.revisions import Revisions
@@ -31,6 +32,7 @@ class Registry:
     servers: Servers
     revisions: Revisions
     credentials: Credentials
+    issuers: Issuers
 
 
 class Database:
@@ -63,7 +65,9 @@ class Database:
         async with async_sessionmaker(engine, expire_on_commit=False).begin() as session:
             with outages_raised():
                 await session.connection()
-            yield Registry(Namespaces(session), Servers(session), Revisions(session), Credentials(session))
+            yield Registry(
+                Namespaces(session), Servers(session), Revisions(session), Credentials(session), Issuers(session)
+            )
 
     async def migrate(self) -> None:
         """Bring the tables up to date; starters that do it at the same time take turns.

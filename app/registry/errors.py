@@ -33,6 +33,16 @@ class NamespaceExists(RegistryError):
         super().__init__(f"The namespace {name!r} already exists.")
 
 
+class IssuerNotFound(RegistryError):
+    """The namespace has no issuer, or there is no such namespace."""
+
+    code: ClassVar[str] = "issuer_not_found"
+
+    def __init__(self, namespace: str) -> None:
+        """Name the namespace that was asked for."""
+        super().__init__(f"The namespace {namespace!r} has no issuer of access tokens.")
+
+
 class ServerNotFound(RegistryError):
     """The namespace holds no server of this name, or there is no such namespace."""
 

@@ -40,6 +40,18 @@ class NamespaceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuerRecord:
+    """The authorization server of a namespace; `scopes` maps scopes to their `servers` and `tools`, as lists."""
+
+    namespace: str
+    issuer: str
+    jwks_uri: str | None
+    algorithms: list[str]
+    scopes: dict[str, dict[str, list[str]]]
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ServerName:
     """The two names that identify a server."""
 

@@ -96,6 +96,19 @@ class NamespaceRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class IssuerRow(Base):
+    """The authorization server whose access tokens open a namespace's servers, and what its scopes permit there."""
+
+    __tablename__ = "issuers"
+
+    namespace: Mapped[str] = mapped_column(NAME, ForeignKey("namespaces.name", ondelete="CASCADE"), primary_key=True)
+    issuer: Mapped[str]
+    jwks_uri: Mapped[str | None]
+    algorithms: Mapped[list[str]] = mapped_column(JSON)
+    scopes: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class ServerRow(Base):
     """A published server and the settings that outlive its revisions."""
 

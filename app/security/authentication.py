@@ -15,12 +15,14 @@ from urllib.parse import parse_qsl
 from app.security.callers import ADMIN, NOBODY, Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     Headers = Mapping[bytes, Sequence[bytes]]
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Paths that are answered without a credential."""
+METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
+"""Below it is what tells clients where to get a credential (RFC 9728 section 3)."""
 
 _IN_A_URL: Final = frozenset({"access_token", "api_key", "api-key", "apikey", "x-api-key", "key"})
 _BEARER: Final = re.compile(rb"bearer +(.+)", re.IGNORECASE | re.DOTALL)
@@ -65,7 +67,7 @@ class AdminKey:
         return ADMIN if hmac.compare_digest(presented.credential, self._key) else None
 
 
-def basic_challenge(path: str) -> bytes:  # noqa: ARG001 - the same for every path
+async def basic_challenge(path: str) -> bytes:  # noqa: ARG001 - the same for every path
     """Give the `WWW-Authenticate` of a gateway that knows keys only (RFC 6750 section 3)."""
     return b'Bearer realm="causeway"'
 
@@ -78,7 +80,7 @@ class Authentication:
         authenticators: Sequence[Authenticator],
         *,
         otherwise: Caller | None = None,
-        challenge: Callable[[str], bytes] = basic_challenge,
+        challenge: Callable[[str], Awaitable[bytes]] = basic_challenge,
     ) -> None:
         """Know what `authenticators` know.
 
@@ -94,7 +96,7 @@ class Authentication:
         shown = [*headers.get(b"authorization", ()), *headers.get(b"x-api-key", ())]
         if len(shown) > 1:
             return _TWO_CREDENTIALS
-        if self._otherwise is None and path in OPEN_PATHS:
+        if self._otherwise is None and (path in OPEN_PATHS or path.startswith(f"{METADATA_PATH}/")):
             return NOBODY
         if shown:
             bearer = _BEARER.fullmatch(shown[0]) if b"authorization" in headers else None
@@ -103,12 +105,12 @@ class Authentication:
                 found = await authenticator.authenticate(presented)
                 if found is not None:
                     return found
-        return self._otherwise or self.refusal(path)
+        return self._otherwise or await self.refusal(path)
 
-    def refusal(self, path: str) -> Refusal:
+    async def refusal(self, path: str) -> Refusal:
         """Give the one answer to everything that is not a valid credential."""
         sentence = "A valid key is needed: Authorization: Bearer KEY, or X-API-Key."
-        return Refusal(401, "unauthorized", sentence, ((b"www-authenticate", self._challenge(path)),))
+        return Refusal(401, "unauthorized", sentence, ((b"www-authenticate", await self._challenge(path)),))
 
 
 def check_query(query: bytes) -> Refusal | None:

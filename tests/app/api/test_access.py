@@ -12,6 +12,7 @@ from app.registry import Database
 from tests.app.gateways import KEY, PUBLIC_URL, SERVERS, Gateway, gateway
 
 OPEN = {"/healthz", "/readyz"}
+METADATA = "/.well-known/oauth-protected-resource/mcp/{namespace}/{server}"
 
 
 @pytest.fixture
@@ -42,12 +43,12 @@ async def test_without_a_key_every_route_but_health_is_401(service: Gateway, ano
     described = {(method.upper(), path) for path, item in description["paths"].items() for method in item}
     found = set(routes_of(service.application._api.routes))  # noqa: SLF001 - nobody else shows its routes
     assert described <= found
-    assert {path for _, path in found - described} == OPEN | {"/api/openapi.json"}
+    assert {path for _, path in found - described} == OPEN | {"/api/openapi.json", METADATA}
 
     elsewhere = {("GET", "/mcp/default/pets"), ("POST", "/mcp/default/pets"), ("POST", "/mcp/x/y"), ("GET", "/nope")}
     for method, path in sorted(found | elsewhere | {("OPTIONS", SERVERS), ("GET", "/")}):
         answer = await anonymous.request(method, re.sub(r"\{[^}]*\}", "1", path), json={})
-        assert answer.status_code == (200 if path in OPEN else 401), (method, path)
+        assert answer.status_code == (200 if path in OPEN else 404 if path == METADATA else 401), (method, path)
 
 
 @pytest.mark.parametrize("header", [("Authorization", f"Bearer {KEY}"), ("X-API-Key", KEY)])
