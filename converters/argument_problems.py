@@ -6,7 +6,7 @@ import difflib
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from converters import examples, json_schema, pointers
+from converters import examples, json_schema, patterns, pointers
 from converters.errors import ArgumentProblem
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ class Explainer:
         if explain is not None:
             return explain(self, error)
         expected = _EXPECTATIONS.get(error.kind.name, "a value that meets `" + error.kind.name + "` {}")
-        return [self._problem(error, expected.format(shown(error.kind.value)))]
+        wanted = error.kind.value
+        wanted = patterns.as_written(wanted) if error.kind.name == "pattern" else wanted
+        return [self._problem(error, expected.format(shown(wanted)))]
 
     def _problem(self, error: jsonschema_rs.ValidationError, expected: str, hint: str = "") -> ArgumentProblem:
         return ArgumentProblem(f"arg_{error.kind.name}", at(error), expected, shown(error.instance), hint)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
-from converters import argument_errors, pointers
+from converters import argument_errors, patterns, pointers
 from converters.argument_problems import Explainer
 from converters.errors import ArgumentProblem, ArgumentsError
 from converters.healing import Healer, Repair
@@ -46,9 +46,9 @@ class ArgumentChecker:
 
     def __init__(self, input_schema: Mapping[str, Any]) -> None:
         """Compile the validator."""
-        self._schema = input_schema
+        self._schema = patterns.for_validator(input_schema)
         self._validator = jsonschema_rs.Draft202012Validator(
-            dict(input_schema), offline=True, pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
+            self._schema, offline=True, pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000)
         )
 
     def check(self, arguments: Mapping[str, Any], *, heal_numbers: bool = False) -> CheckedArguments:

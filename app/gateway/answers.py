@@ -1,6 +1,7 @@
 """Whole answers that were too large for a result, kept for a while to be read as resources, piece by piece.
 
-Kept in memory, bounded in bytes and time: a resource that is gone says so, and the call can be made again.
+Kept in memory, bounded in bytes and time: a resource that is gone says so, and the call can be made again. Where there
+is no room, the namespace that keeps most gives way: however many answers a tenant has kept, those of another stay.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -33,31 +34,58 @@ class _Kept:
     until: float
 
 
+@dataclass(slots=True)
+class _Share:
+    """What one namespace keeps, oldest first."""
+
+    kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
+    bytes: int = 0
+
+    def drop_oldest(self) -> int:
+        """Give the bytes that were freed."""
+        _, dropped = self.kept.popitem(last=False)
+        freed = len(dropped.overflow.content)
+        self.bytes -= freed
+        return freed
+
+    def has_expired(self, now: float) -> bool:
+        return bool(self.kept) and next(iter(self.kept.values())).until < now
+
+
 class AnswerStore:
-    """Keeps answers by an id that cannot be guessed; each belongs to the owner who may read it."""
+    """Keeps answers by an id that cannot be guessed; each belongs to the owner who may read it.
+
+    An owner is `namespace/server`.
+    """
 
     def __init__(
         self, *, max_bytes: int = _MAX_BYTES, seconds: float = _SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Keep at most `max_bytes` of answers, each for `seconds`; the oldest goes first."""
+        """Keep at most `max_bytes` of answers, each for `seconds`; the oldest of whoever keeps most goes first."""
         self._max_bytes = max_bytes
         self._seconds = seconds
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._shares: dict[str, _Share] = {}
         self._bytes = 0
 
     def keep(self, owner: str, overflow: Overflow) -> str:
         """Keep an answer; gives its URI."""
         key = secrets.token_urlsafe(16)
-        self._kept[key] = _Kept(owner, overflow, self._clock() + self._seconds)
-        self._bytes += len(overflow.content)
-        while self._kept and (self._bytes > self._max_bytes or self._first().until < self._clock()):
-            _, dropped = self._kept.popitem(last=False)
-            self._bytes -= len(dropped.overflow.content)
+        now, size = self._clock(), len(overflow.content)
+        share = self._shares.setdefault(_namespace(owner), _Share())
+        share.kept[key] = _Kept(owner, overflow, now + self._seconds)
+        share.bytes += size
+        self._bytes += size
+        self._make_room(now)
         return f"causeway://results/{key}"
 
-    def _first(self) -> _Kept:
-        return next(iter(self._kept.values()))
+    def _make_room(self, now: float) -> None:
+        for share in self._shares.values():
+            while share.has_expired(now):
+                self._bytes -= share.drop_oldest()
+        while self._bytes > self._max_bytes:
+            self._bytes -= max(self._shares.values(), key=lambda share: share.bytes).drop_oldest()
+        self._shares = {namespace: share for namespace, share in self._shares.items() if share.kept}
 
     def read(self, owner: str, uri: str) -> list[dict[str, Any]] | None:
         """Give the `contents` of `resources/read` (2025-11-25, "Resources"), or None where there is no such answer.
@@ -65,7 +93,8 @@ class AnswerStore:
         A text comes in pieces of `PIECE` characters; where it goes on, a second entry names the URI to read next.
         """
         matched = _URI.fullmatch(uri)
-        kept = self._kept.get(matched[1]) if matched else None
+        share = self._shares.get(_namespace(owner), _Share())
+        kept = share.kept.get(matched[1]) if matched else None
         if matched is None or kept is None or kept.owner != owner or kept.until < self._clock():
             return None
         kind, content = kept.overflow.media_type, kept.overflow.content
@@ -81,3 +110,7 @@ class AnswerStore:
             said = f"Characters {start:,} to {end:,} of {len(text):,}; read on at {following}"
             contents.append({"uri": following, "mimeType": "text/plain", "text": said})
         return contents
+
+
+def _namespace(owner: str) -> str:
+    return owner.partition("/")[0]

@@ -1,10 +1,13 @@
 """A POST that is answered as a stream: news of the work, then the answer (2025-11-25, "Transports").
 
-It becomes a stream only when there is news: a call without any is answered as JSON.
+It becomes a stream only when there is news: a call without any is answered as JSON. A call does not wait for its
+client: the time that a client takes to read would count against the API.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway.snapshots import to_bytes
@@ -13,6 +16,7 @@ from converters.streams import LOG_LEVELS, LogMessage, Progress, StreamReader, k
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import Self
 
     from app.gateway.http_exchange import Send
     from app.gateway.kernel import Era
@@ -28,24 +32,57 @@ STREAM_HEADERS: Final = [
 ]
 
 
+_MAX_WAITING: Final = 64
+"""Messages that wait for a client; of more the oldest is dropped, since news that is old says little."""
+
+
 class EventStream:
-    """The answer to one POST, while it may still become a stream."""
+    """The answer to one POST, while it may still become a stream; a context that ends with the exchange."""
 
     def __init__(self, send: Send) -> None:
         """Answer by `send`, the ASGI callable."""
         self._send = send
-        self.is_open = False
+        self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
+        self._sending: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin without a stream."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Send nothing more."""
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the answer is a stream."""
+        return self._sending is not None
 
     async def push(self, message: bytes) -> None:
-        """Send one JSON-RPC message, opening the stream with the first."""
-        if not self.is_open:
-            self.is_open = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-        await self._send({"type": "http.response.body", "body": event(message), "more_body": True})
+        """Have one JSON-RPC message sent, opening the stream with the first; does not wait for the client."""
+        self._waiting.append(event(message))
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._begin())
+        elif self._sending.done():
+            self._sending = asyncio.create_task(self._send_waiting())
+        # One turn, in which a client that reads takes it: however many come at once, none is dropped.
+        await asyncio.sleep(0)
 
     async def finish(self, message: bytes) -> None:
-        """Send the last message, the answer, and end the stream."""
+        """Send the last message, the answer, after those that wait, and end the stream."""
+        if self._sending is not None:
+            await self._sending
         await self._send({"type": "http.response.body", "body": event(message) if message else b""})
+
+    async def _begin(self) -> None:
+        await self._send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        await self._send_waiting()
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            await self._send({"type": "http.response.body", "body": self._waiting.popleft(), "more_body": True})
 
 
 def event(message: bytes) -> bytes:

@@ -132,12 +132,13 @@ class McpEndpoint:
         except KernelError as error:
             await respond(send, http_status(error.code), _error(message, error))
             return
-        exchange = _Exchange(caller_of(scope), headers, receive, EventStream(send))
-        status, answer = await self._answer(snapshot, message, era, exchange)
-        if exchange.stream.is_open:
-            await exchange.stream.finish(answer)
-        else:
-            await respond(send, status, answer)
+        async with EventStream(send) as stream:
+            exchange = _Exchange(caller_of(scope), headers, receive, stream)
+            status, answer = await self._answer(snapshot, message, era, exchange)
+            if stream.is_open:
+                await stream.finish(answer)
+            else:
+                await respond(send, status, answer)
 
     async def _answer(
         self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange

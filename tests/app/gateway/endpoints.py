@@ -26,7 +26,10 @@ PATH = "/mcp/default/pets"
 
 @dataclass
 class FakeUpstream:
-    """An API that gives one answer, raises one error, or never answers; it keeps every plan."""
+    """An API that gives one answer, raises one error, or never answers; it keeps every plan.
+
+    Where it `waits`, its answer comes in chunks and never ends; `answered` is when the last has come.
+    """
 
     response: ApiResponse | Exception | None = None
     plans: list[RequestPlan] = field(default_factory=list)
@@ -36,6 +39,8 @@ class FakeUpstream:
     authorities: list[str] = field(default_factory=list)
     authorizations: list[Authorization] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    waits: bool = False
     was_cancelled: bool = False
     chunks: tuple[bytes, ...] = ()
 
@@ -68,6 +73,9 @@ class FakeUpstream:
         assert self.response is not None
         for chunk in self.chunks:
             await on_chunk(self.response.content_type, chunk) if on_chunk else None
+        self.answered.set()
+        if self.waits:
+            await asyncio.Event().wait()
         return self.response
 
 

@@ -94,3 +94,17 @@ def test_the_oldest_answers_go_first_and_old_ones_go() -> None:
     assert store.read("a/b", third) is None
     fourth = store.keep("a/b", Overflow(b"x" * 9, "text/plain"))
     assert store.read("a/b", fourth)
+
+
+def test_a_namespace_that_keeps_much_gives_way_before_one_that_keeps_little() -> None:
+    """One tenant's answers cannot push out another's."""
+    store = AnswerStore(max_bytes=100)
+    small = [store.keep("small/pets", Overflow(b"x" * 10, "text/plain")) for _ in range(3)]
+    large = [store.keep("large/pets", Overflow(b"x" * 10, "text/plain")) for _ in range(50)]
+    huge = store.keep("large/pets", Overflow(b"x" * 1_000, "text/plain"))
+
+    assert all(store.read("small/pets", uri) for uri in small)
+    assert not any(store.read("large/pets", uri) for uri in [*large, huge])
+    latest = store.keep("large/other", Overflow(b"x" * 70, "text/plain"))
+    assert store.read("large/other", latest)
+    assert all(store.read("small/pets", uri) for uri in small)

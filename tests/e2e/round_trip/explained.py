@@ -175,10 +175,6 @@ def _has_empty_value(judged: Judged, _fault: Fault) -> bool:
     return re.search(r";[^;=/,]+(?:[/;]|$)", judged.verdict.target) is not None
 
 
-def _has_other_line_ends(judged: Judged, fault: Fault) -> bool:
-    return "." in fault.message and re.search("\\\\r|\u2028|\u2029", judged.verdict.body) is not None
-
-
 def _holds_long_number(judged: Judged, _fault: Fault) -> bool:
     return re.search(r"\d{16}", judged.verdict.body) is not None
 
@@ -312,9 +308,5 @@ EXPLAINED: Final = (
     Explained(
         "validator", "maximum|minimum", ANY, r"3\.40282\d+e\+38$", _always,
         "`format: float` is single precision; unlike `int32` it is published without its bounds.",
-    ),
-    Explained(
-        "ours", "pattern", ANY, "", _has_other_line_ends,
-        "ECMA-262: `.` takes no line end; the engine here takes those that are not a line feed.",
     ),
 )  # fmt: skip
