@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,25 @@ def postgresql_server() -> Iterator[str]:
     if borrowed:
         yield borrowed
         return
+    with postgresql_process() as process:
+        yield process.url
+
+
+@contextmanager
+def postgresql_process(**settings: str) -> Iterator[PostgreSql]:
+    """Run a PostgreSQL server of the test's own, which it may stop, kill and start.
+
+    One that is killed keeps what was committed only with `synchronous_commit="on"`.
+    """
     # Short, because a socket's path may not exceed some hundred characters.
     folder = Path(tempfile.mkdtemp(prefix="causeway-pg-"))
     try:
-        with _running(folder):
-            yield f"postgresql://postgres@/postgres?host={folder}"
+        process = PostgreSql(folder, {**SETTINGS, **settings})
+        process.start()
+        try:
+            yield process
+        finally:
+            process.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -78,25 +92,50 @@ async def _execute(server: str, statement: str) -> None:
         await connection.close()
 
 
-@contextmanager
-def _running(folder: Path) -> Iterator[None]:
-    binaries, owner = _installation(folder)
-    files = folder / "files"
-    common: dict[str, Any] = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, **owner}
-    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
-    subprocess.run([binaries / "initdb", *options, f"--pgdata={files}"], check=True, **common)
-    settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [binaries / "postgres", "-D", files, "-k", folder, *settings], **{**common, "stdout": log}
-        )
-    try:
-        _wait_until_ready(server, files / "postmaster.pid", log=folder / "log")
-        yield
-    finally:
-        # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients.
-        server.send_signal(signal.SIGINT)
-        server.wait(timeout=START_SECONDS)
+class PostgreSql:
+    """A PostgreSQL server that listens on a socket in `folder`."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        """Make an empty cluster."""
+        self._settings = [f"--{name}={value}" for name, value in settings.items()]
+        self.url = f"postgresql://postgres@/postgres?host={folder}"
+        self._folder = folder
+        self._binaries, owner = _installation(folder)
+        self._common: dict[str, Any] = {"cwd": folder, "stderr": subprocess.STDOUT, **owner}
+        self._files = folder / "files"
+        self._server: subprocess.Popen[bytes] | None = None
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        command = [str(self._binaries / "initdb"), *options, f"--pgdata={self._files}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._common)
+
+    def start(self) -> None:
+        """Start the server; returns when it is ready."""
+        command = [str(self._binaries / "postgres"), "-D", str(self._files), "-k", str(self._folder), *self._settings]
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            with (self._folder / "log").open("wb") as log:
+                self._server = started = subprocess.Popen(command, stdout=log, **self._common)
+            if _is_ready(started, self._files / "postmaster.pid", deadline):
+                return
+            # For a moment the processes of a server that was killed still use its memory: no other starts then.
+            if time.monotonic() > deadline:
+                message = f"PostgreSQL did not start:\n{(self._folder / 'log').read_text()}"
+                raise RuntimeError(message)
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop the server, if it runs, without waiting for its clients: PostgreSQL's fast shutdown."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Take the server away as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._server is not None:
+            self._server.send_signal(number)
+            self._server.wait(timeout=START_SECONDS)
+            self._server = None
 
 
 def _installation(folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -122,12 +161,11 @@ def _installation(folder: Path) -> tuple[Path, dict[str, Any]]:
     }
 
 
-def _wait_until_ready(server: subprocess.Popen[bytes], pid_file: Path, *, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _is_ready(server: subprocess.Popen[bytes], pid_file: Path, deadline: float) -> bool:
     while server.poll() is None and time.monotonic() < deadline:
-        # Its last line is the server's state.
-        if pid_file.exists() and pid_file.read_text().rstrip().endswith("ready"):
-            return
+        lines = pid_file.read_text().split() if pid_file.exists() else []
+        # The file of a server that was killed stays until the next one replaces it. Its last line is the state.
+        if lines[:1] == [str(server.pid)] and lines[-1] == "ready":
+            return True
         time.sleep(0.02)
-    message = f"PostgreSQL did not start:\n{log.read_text()}"
-    raise RuntimeError(message)
+    return False

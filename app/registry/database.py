@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from anyio import move_on_after
+from anyio import CancelScope, move_on_after
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.registry.credentials import Credentials
 from app.registry.engines import Engines, normalise, open_engines, open_migration_engine
@@ -21,7 +22,10 @@ from app.registry.revisions import Revisions
 from app.registry.servers import Servers
 from app.registry.upgrades import is_current, upgrade
 
-_READY_SECONDS: Final = 5
+_READY_SECONDS: Final = 2
+# PostgreSQL that lets nobody in for so many seconds is away. Writers of a SQLite file may well wait longer in line.
+_ENTRY_TICKS: Final = 4
+_TICK_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Database:
         """Keep what `open` made."""
         self._url = url
         self._engines = engines
+        self._entries = 0
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -64,10 +69,33 @@ class Database:
         # The session maker's own block finishes its commit or rollback even when the task is cancelled meanwhile.
         async with async_sessionmaker(engine, expire_on_commit=False).begin() as session:
             with outages_raised():
-                await session.connection()
+                await self._enter(session)
             yield Registry(
                 Namespaces(session), Servers(session), Revisions(session), Credentials(session), Issuers(session)
             )
+
+    async def _enter(self, session: AsyncSession) -> None:
+        """Begin the transaction; raises `RegistryUnavailable` where nobody's has begun for some seconds.
+
+        Ticks are counted and not time, because a busy event loop is late for what the database answered long ago.
+        """
+        if self._url.get_backend_name() == "sqlite":
+            await session.connection()
+            return
+        entering = asyncio.ensure_future(session.connection())
+        try:
+            ticks, entries = 0, self._entries
+            while not (await asyncio.wait([entering], timeout=_TICK_SECONDS))[0]:
+                ticks, entries = (ticks + 1, entries) if entries == self._entries else (0, self._entries)
+                if ticks == _ENTRY_TICKS:
+                    raise RegistryUnavailable
+        finally:
+            if not entering.done():
+                entering.cancel()
+                with CancelScope(shield=True):
+                    await asyncio.wait([entering])
+        entering.result()
+        self._entries += 1
 
     async def migrate(self) -> None:
         """Bring the tables up to date; starters that do it at the same time take turns.

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-_OPEN_SECONDS: Final = 5.0
 _RECONNECT_SECONDS: Final = 1.0
 # A peer that is gone without a word is found by asking it something.
 _HEARTBEAT_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 5.0
 _SEND: Final = "SELECT pg_notify($1, piece) FROM unnest($2::text[]) WITH ORDINALITY AS p (piece, n) ORDER BY n"
 # Of a closed connection asyncpg says that it is used wrongly.
 _BROKEN: Final = (RegistryUnavailable, InterfaceError, TimeoutError)
@@ -42,6 +42,7 @@ class Notifications:
         self._channels: dict[str, Callable[[str], None]] = {}
         self._on_connection: list[Callable[[], None]] = []
         self._connection: Any = None
+        self._was_heard = False
         self._using = asyncio.Lock()
         self._keeping: asyncio.Task[None] | None = None
 
@@ -54,12 +55,10 @@ class Notifications:
         self._on_connection.append(told)
 
     async def open(self) -> None:
-        """Listen from now on; returns when that has begun, or after some seconds if the database is away."""
-        listens = asyncio.Event()
-        self._keeping = asyncio.create_task(self._keep(listens))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_OPEN_SECONDS):
-                await listens.wait()
+        """Listen from now on; returns when that has begun, or when the database has turned out to be away."""
+        tried = asyncio.Event()
+        self._keeping = asyncio.create_task(self._keep(tried))
+        await tried.wait()
 
     async def close(self) -> None:
         """Stop listening."""
@@ -87,18 +86,17 @@ class Notifications:
                 await work(self._connection)
         return True
 
-    async def _keep(self, listens: asyncio.Event) -> None:
-        is_known = False
+    async def _keep(self, tried: asyncio.Event) -> None:
         while True:
-            try:
-                await self._listen_until_it_breaks(listens)
-            except _BROKEN:
-                if not is_known:
-                    _log.warning("the connection that hears of changes broke, and is made again")
-            is_known = not listens.is_set()
+            self._was_heard = False
+            with contextlib.suppress(*_BROKEN):
+                await self._listen_until_it_breaks(tried)
+            tried.set()
+            if self._was_heard:
+                _log.warning("the connection that hears of changes broke, and is made again")
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _listen_until_it_breaks(self, listens: asyncio.Event) -> None:
+    async def _listen_until_it_breaks(self, tried: asyncio.Event) -> None:
         broken = asyncio.Event()
         with outages_raised():
             async with self._engine.connect() as connection:
@@ -107,7 +105,8 @@ class Notifications:
                 for channel, heard in self._channels.items():
                     await listening.add_listener(channel, _payload_to(heard))
                 self._connection = listening
-                listens.set()
+                self._was_heard = True
+                tried.set()
                 for told in self._on_connection:
                     told()
                 try:
@@ -118,7 +117,7 @@ class Notifications:
 
     async def _until(self, broken: asyncio.Event) -> None:
         async def ask(connection: Any) -> None:
-            await connection.fetchval("SELECT 1", timeout=_OPEN_SECONDS)
+            await connection.fetchval("SELECT 1", timeout=_ANSWER_SECONDS)
 
         while not broken.is_set():
             try:
