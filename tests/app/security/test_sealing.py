@@ -53,10 +53,10 @@ def test_with_any_one_bit_changed_it_is_refused() -> None:
             keys.open(Sealed(sealed.key_id, bytes(changed)), PLACE)
 
 
-@pytest.mark.parametrize("content", [b"", b"short", secrets.token_bytes(12), secrets.token_bytes(27)])
-def test_what_is_too_short_is_refused(content: bytes) -> None:
+@pytest.mark.parametrize("length", [0, 5, 12, 27])
+def test_what_is_too_short_is_refused(length: int) -> None:
     with pytest.raises(UnreadableSecretError):
-        SecretKeys(KEY).open(Sealed(SecretKeys(KEY).current_id, content), PLACE)
+        SecretKeys(KEY).open(Sealed(SecretKeys(KEY).current_id, secrets.token_bytes(length)), PLACE)
 
 
 def test_another_key_does_not_open_it_and_an_old_one_does_but_writes_nothing() -> None:
