@@ -85,7 +85,7 @@ async def test_a_redirect_that_leads_nowhere_is_an_error(calls: ToolCalls, statu
 
 
 async def test_large_answers_hold_nobody_up(calls: ToolCalls) -> None:
-    """F27: many large answers at once; the event loop is never away for more than 250 ms."""
+    """F27: many large answers at once; no turn of the event loop works for more than 250 ms."""
     items = [{"id": number, "name": "x" * 40, "weight": 1.25} for number in range(50_000)]
     body = json.dumps({"items": items}).encode()
     assert len(body) > 3 * 1024 * 1024
