@@ -18,6 +18,7 @@ from app.gateway.ports import Delivery, Posted
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
+from app.outbound.vault import Vault
 from app.registry import Database
 from app.registry.changed_servers import ChangedServers
 from app.registry.notifications import open_notifications
@@ -80,7 +81,8 @@ class Application:
         self._upstream = HttpUpstream(policy)
         self._tokens = AccessTokens(TokenEndpoint(policy))
         events = ServerEvents()
-        self.credentials = Credentials(self.database, keys, OperatorSecrets(settings), events)
+        self._vault = _vault(settings, policy)
+        self.credentials = Credentials(self.database, keys, OperatorSecrets(settings, self._vault), events)
         self._calls = ToolCalls(
             self._upstream, deadline=settings.call_timeout, credentials=self.credentials, tokens=self._tokens
         )
@@ -159,17 +161,19 @@ class Application:
 
         Where the database is away, what it had last is served until it is back.
         """
-        following: asyncio.Task[None] | None = None
+        following: list[asyncio.Task[None]] = []
         try:
             if self._notifications is not None:
                 await self._notifications.open()
             await self.live.start(self._prepare)
-            following = asyncio.create_task(self.live.follow(self._prepare))
+            following.append(asyncio.create_task(self.live.follow(self._prepare)))
+            if self._vault is not None:
+                following.append(asyncio.create_task(self._reread_secrets()))
             yield
         finally:
-            if following is not None:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+            for each in following:
+                each.cancel()
+            await asyncio.gather(*following, return_exceptions=True)
             await self._close()
 
     async def _prepare(self) -> None:
@@ -182,12 +186,19 @@ class Application:
             async with self.database.transaction() as registry:
                 await registry.namespaces.ensure("default")
 
+    async def _reread_secrets(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.vault_ttl)
+            await self.credentials.refresh()
+
     async def _close(self) -> None:
         if self._channel is not None:
             await self._channel.close()
         if self._notifications is not None:
             await self._notifications.close()
         await self._issuer_keys.close()
+        if self._vault is not None:
+            await self._vault.close()
         await self._tokens.close()
         await self._upstream.close()
         await self.database.close()
@@ -207,7 +218,7 @@ class _Stage:
     async def put(self, loaded: LoadedServer) -> None:
         server = loaded.server
         namespace, name = server.namespace, server.name
-        self._credentials.hold(server, loaded.credentials)
+        await self._credentials.hold(server, loaded.credentials)
         self._tokens.retain(f"{namespace}/{name}", self._credentials.held(namespace, name).values())
         self._catalog.put(
             ServerSnapshot(
@@ -305,6 +316,12 @@ def _small_documents(policy: EgressPolicy) -> Callable[[str], Awaitable[bytes]]:
         return body
 
     return fetch
+
+
+def _vault(settings: Settings, policy: EgressPolicy) -> Vault | None:
+    if settings.vault_address is None:
+        return None
+    return Vault(policy, settings.vault_address, settings.read_vault_token, ttl=settings.vault_ttl)
 
 
 def create_app(settings: Settings) -> Application:

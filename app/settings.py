@@ -83,10 +83,29 @@ class Settings(BaseSettings):
     credential_files: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Files, or folders of files (by commas), that credentials may be taken from."
     )
+    vault_address: str | None = Field(
+        None,
+        description="URL of a HashiCorp Vault that credentials may be taken from, such as https://vault.corp:8200.",
+    )
+    vault_token: SecretStr | None = Field(None, description="Token to read the Vault with.")
+    vault_token_file: Path | None = Field(
+        None, description="File that holds the token, read for each request: whoever renews it writes it there."
+    )
+    vault_paths: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Paths of the Vault's API (by commas), such as secret/data/apis: what is at or below them is read.",
+    )
+    vault_ttl: float = Field(300.0, ge=1, le=86_400, description="Seconds after which the Vault is asked again.")
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 
     @field_validator(
-        "egress_allow", "egress_deny", "trusted_proxies", "credential_env", "credential_files", mode="before"
+        "egress_allow",
+        "egress_deny",
+        "trusted_proxies",
+        "credential_env",
+        "credential_files",
+        "vault_paths",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -115,6 +134,14 @@ class Settings(BaseSettings):
         parts = urlsplit(value.get_secret_value() if value else "http://none")
         if parts.scheme != "http" or not parts.hostname or parts.path not in {"", "/"} or parts.query:
             raise ValueError("must be a URL like http://proxy.corp:3128")
+        return value
+
+    @field_validator("vault_address")
+    @classmethod
+    def _vault(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or parts.query:
+            raise ValueError("must be a URL like https://vault.corp:8200")
         return value
 
     @model_validator(mode="after")
@@ -160,6 +187,15 @@ class Settings(BaseSettings):
         """
         is_listed = name in self.credential_env and not name.upper().startswith("CAUSEWAY_")
         return os.environ.get(name) if is_listed else None
+
+    def read_vault_token(self) -> str:
+        """Give the token for the Vault as it is now, "" where there is none."""
+        if self.vault_token is not None:
+            return self.vault_token.get_secret_value()
+        try:
+            return self.vault_token_file.read_text(encoding="utf-8").strip() if self.vault_token_file else ""
+        except (OSError, UnicodeDecodeError):
+            return ""
 
     @property
     def registry_url(self) -> str:

@@ -213,18 +213,22 @@ class NewCredential(_Body):
         SecretStr | None, Field(description="The key of the certificate, or of a client with `private_key_jwt`.")
     ] = None
     source: Annotated[
-        Literal["env", "file"] | None, Field(description="Where the operator keeps the secret, in its place.")
+        Literal["env", "file", "vault"] | None, Field(description="Where the operator keeps the secret, in its place.")
     ] = None
     name: Annotated[str | None, Field(description="The environment variable, with the source `env`.")] = None
-    path: Annotated[str | None, Field(description="The file, with the source `file`.")] = None
+    path: Annotated[
+        str | None, Field(description="The file, with the source `file`; the path of the API, with `vault`.")
+    ] = None
+    field: Annotated[str | None, Field(description="The field of the secret, with the source `vault`.")] = None
 
 
 class CredentialSource(BaseModel):
     """Where a secret is kept that is not in the database."""
 
-    source: Literal["env", "file"]
+    source: Literal["env", "file", "vault"]
     name: str | None = None
     path: str | None = None
+    field: str | None = None
 
 
 class Credential(BaseModel):

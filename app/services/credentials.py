@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError
 from app.outbound import tls
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from converters.authorization import Refusal
     from converters.credentials import Credential
     from converters.security import SecurityScheme
+
+
+_SOURCE: Final = frozenset({"source", "name", "path", "field"})
 
 
 class SchemeNotDeclaredError(CausewayError):
@@ -103,6 +106,7 @@ class Credentials:
         self._sources = sources
         self._events = events
         self._held: dict[tuple[str, str], HeldCredentials] = {}
+        self._stored: dict[tuple[str, str], tuple[ServerRecord, Sequence[CredentialRecord]]] = {}
 
     # --- for the calls
 
@@ -110,32 +114,47 @@ class Credentials:
         """Give the credentials of a server that is live."""
         return self._held.get((namespace, server), NO_CREDENTIALS)
 
-    def hold(self, server: ServerRecord, records: Sequence[CredentialRecord]) -> None:
+    async def hold(self, server: ServerRecord, records: Sequence[CredentialRecord]) -> None:
         """Open a server's credentials and keep them in memory."""
-        self._held[server.namespace, server.name] = self._opened(server, records)
+        place = (server.namespace, server.name)
+        self._held[place] = await self._opened(server, records)
+        self._stored[place] = server, records
 
     def drop(self, namespace: str, server: str) -> None:
         """Forget the credentials of a server."""
         self._held.pop((namespace, server), None)
+        self._stored.pop((namespace, server), None)
 
     async def _load(self, namespace: str, server: str) -> HeldCredentials:
         async with self._database.transaction(read_only=True) as registry:
             records = await registry.credentials.list(namespace, server)
-            return self._opened(await registry.servers.get(namespace, server), records)
+            record = await registry.servers.get(namespace, server)
+        return await self._opened(record, records)
 
-    def _opened(self, server: ServerRecord, records: Sequence[CredentialRecord]) -> HeldCredentials:
+    async def _opened(self, server: ServerRecord, records: Sequence[CredentialRecord]) -> HeldCredentials:
         schemes = _schemes(server) if records else {}
         return HeldCredentials(
-            {each.scheme: stored_credentials.held(each.details, self._read(each, schemes)) for each in records}
+            {each.scheme: stored_credentials.held(each.details, await self._read(each, schemes)) for each in records}
         )
 
-    def _read(self, record: CredentialRecord, schemes: Mapping[str, SecurityScheme]) -> Credential | None:
+    async def refresh(self) -> None:
+        """Read again what is kept elsewhere, for every server that is live: the operator may have changed it there."""
+        for place, stored in list(self._stored.items()):
+            server, records = stored
+            if not any(each.details["source"] for each in records):
+                continue
+            opened = await self._opened(server, records)
+            # What was supplied or dropped meanwhile is newer.
+            if self._stored.get(place) is stored and opened.by_scheme != self._held[place].by_scheme:
+                self._held[place] = opened
+
+    async def _read(self, record: CredentialRecord, schemes: Mapping[str, SecurityScheme]) -> Credential | None:
         """Open a stored credential, or fetch it where it is kept; None where that cannot be done."""
         try:
             secret = stored_credentials.opened(self._keys, record)
             if not record.details["source"]:
                 return stored_credentials.joined(record.details, secret)
-            fetched = stored_credentials.joined(record.details, self._sources.read(record.details["source"]))
+            fetched = stored_credentials.joined(record.details, await self._sources.read(record.details["source"]))
             scheme = schemes.get(record.scheme)
             return None if scheme is None else read_credential(scheme, _members(scheme, fetched))
         except (UnreadableSecretError, SecretSourceError, CredentialError):
@@ -148,13 +167,13 @@ class Credentials:
         async with self._database.transaction(read_only=True) as registry:
             records = await registry.credentials.list(namespace, server)
             targets = await _targets(registry, namespace, server) if records else None
-        return tuple(self._described(each, targets) for each in records if targets is not None)
+        return tuple([await self._described(each, targets) for each in records if targets is not None])
 
     async def put(self, namespace: str, server: str, scheme: str, *, given: Mapping[str, Any]) -> CredentialInfo:
         """Store a credential for a scheme and bind it to where requests with it go now.
 
-        `given` is what the contract's `PUT .../credentials/{scheme}` takes, or with `source` and `name` or `path` in
-        the place of the secret.
+        `given` is what the contract's `PUT .../credentials/{scheme}` takes, or what `OperatorSecrets.read` takes in the
+        place of the secret.
 
         Raises:
             ServerNotFound, SchemeNotDeclaredError, CredentialUnboundError, SecretSourceError: as they say.
@@ -167,10 +186,10 @@ class Credentials:
         if found is None:
             raise SchemeNotDeclaredError(scheme, targets.schemes)
         origins = targets.origins(scheme)
-        source = {name: given[name] for name in ("source", "name", "path") if given.get(name) is not None}
-        members = {name: value for name, value in given.items() if name not in {"source", "name", "path"}}
+        source = {name: given[name] for name in _SOURCE if given.get(name) is not None}
+        members = {name: value for name, value in given.items() if name not in _SOURCE}
         if source:
-            members[_secret_member(found, members)] = self._sources.read(source)
+            members[_secret_member(found, members)] = await self._sources.read(source, is_fresh=True)
         credential = read_credential(found, members)
         check_obtainable(found, credential)
         _check_keys(credential)
@@ -185,7 +204,7 @@ class Credentials:
         async with self._database.transaction() as registry:
             record = await registry.credentials.put(namespace, server, scheme=scheme, new=new)
         await self._events.changed(namespace, server)
-        return self._described(record, targets)
+        return await self._described(record, targets)
 
     async def delete(self, namespace: str, server: str, scheme: str) -> None:
         """Remove a credential; raises `ServerNotFound` or `CredentialNotFound`."""
@@ -204,7 +223,7 @@ class Credentials:
         outcome = authorize(security_from_json(definition["security"]), schemes, held.by_scheme, base)
         return ToolAuthorization(outcome, schemes, origin(base) if base else "", credentials_path(namespace, server))
 
-    def _described(self, record: CredentialRecord, targets: _Targets) -> CredentialInfo:
+    async def _described(self, record: CredentialRecord, targets: _Targets) -> CredentialInfo:
         scheme = targets.schemes.get(record.scheme)
         detached = targets.origins(record.scheme) - set(record.details["origins"])
         if scheme is not None and record.details["kind"] == "client":
@@ -213,7 +232,7 @@ class Credentials:
             record=record,
             scheme=scheme,
             detached=tuple(sorted(detached)),
-            is_readable=self._read(record, targets.schemes) is not None,
+            is_readable=await self._read(record, targets.schemes) is not None,
         )
 
     # --- keys

@@ -84,7 +84,8 @@ async def test_the_server_says_which_schemes_have_a_credential(served: Gateway) 
         ("header", {"source": "env", "name": "HOME"}, 422, "secret_source_invalid", None),
         ("header", {"source": "file", "path": "/etc/hostname"}, 422, "secret_source_invalid", None),
         ("header", {"source": "env"}, 422, "secret_source_invalid", None),
-        ("header", {"source": "vault", "name": "x"}, 422, "request_invalid", "/source"),
+        ("header", {"source": "vault", "path": "a", "field": "b"}, 422, "secret_source_invalid", None),
+        ("header", {"source": "keychain", "name": "x"}, 422, "request_invalid", "/source"),
     ],
 )
 async def test_what_cannot_be_used_is_refused_and_not_repeated(
@@ -293,7 +294,7 @@ async def test_secrets_are_taken_from_listed_variables_and_files(sourced: Gatewa
     async with backend(PET) as api:
         await sourced.create(secured([{"header": [], "basic": []}]), base_url=api.url)
         put = await sourced.http.put(f"{CREDENTIALS}/header", json={"source": "env", "name": "PETS_KEY"})
-        assert put.json()["source"] == {"source": "env", "name": "PETS_KEY", "path": None}
+        assert put.json()["source"] == {"source": "env", "name": "PETS_KEY", "path": None, "field": None}
         path = str(tmp_path / "secrets" / "password")
         body = {"username": "bob", "source": "file", "path": path}
         assert (await sourced.http.put(f"{CREDENTIALS}/basic", json=body)).status_code == 200
