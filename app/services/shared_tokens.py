@@ -52,7 +52,8 @@ class SharedTokens:
     ) -> AccessToken:
         """Give the token another instance got, else what `ask` gives, which is then kept for the others.
 
-        `server` is "namespace/name"; `useless` are tokens that are refused or about to expire. Raises what `ask` raises.
+        `server` is "namespace/name"; `useless` are tokens that are refused or about to expire.
+        Raises what `ask` raises.
         """
         place = _Place(self._keys, server, request)
         try:
