@@ -42,6 +42,7 @@ from app.services.own_server import OwnServer
 from app.services.revisions import Revisions
 from app.services.server_files import ServerFiles
 from app.services.servers import Servers
+from app.services.shared_tokens import SharedTokens
 from app.services.tools import Tools
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ class Application:
         self.database = Database.open(settings.registry_url)
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(policy)
-        self._tokens = AccessTokens(TokenEndpoint(policy))
+        self._notifications = open_notifications(settings.registry_url)
+        # Where there is nobody to tell, there is nobody to share with.
+        sharing = SharedTokens(self.database, keys) if self._notifications else None
+        self._tokens = AccessTokens(TokenEndpoint(policy), sharing=sharing)
         events = ServerEvents()
         self._vault = _vault(settings, policy)
         self.credentials = Credentials(self.database, keys, OperatorSecrets(settings, self._vault), events)
@@ -87,7 +91,6 @@ class Application:
             self._upstream, deadline=settings.call_timeout, credentials=self.credentials, tokens=self._tokens
         )
         self.tools = Tools(self.database, events)
-        self._notifications = open_notifications(settings.registry_url)
         self.live = LiveServers(
             self.database,
             self.tools,

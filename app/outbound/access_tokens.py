@@ -11,14 +11,14 @@ import math
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from app.errors import UpstreamError
 from converters.credentials import Token
 from converters.masking import NO_MASK, Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from app.outbound.token_endpoint import TokenEndpoint
     from converters.credentials import Credential, Secret
@@ -43,6 +43,7 @@ class _Entry:
     """What is known about one token; times are the clock's."""
 
     token: Secret | None = None
+    refused: Secret | None = None
     renew_at: float = 0.0
     expires_at: float = 0.0
     renewable_at: float = -math.inf
@@ -52,12 +53,34 @@ class _Entry:
     asking: asyncio.Task[Secret | UpstreamError] | None = None
 
 
+class TokenSharing(Protocol):
+    """The tokens of other processes that do the same work."""
+
+    async def obtained(
+        self,
+        server: str,
+        request: TokenRequest,
+        *,
+        useless: Collection[Secret],
+        ask: Callable[[], Awaitable[AccessToken]],
+    ) -> AccessToken:
+        """Give a token that another process got and that is not `useless`, else what `ask` gives."""
+        ...
+
+
 class AccessTokens:
     """The tokens of all servers; made once, closed at the end."""
 
-    def __init__(self, endpoint: TokenEndpoint, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Ask `endpoint`; `clock` gives seconds."""
+    def __init__(
+        self,
+        endpoint: TokenEndpoint,
+        *,
+        sharing: TokenSharing | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Ask `endpoint`, where none is had by `sharing`; `clock` gives seconds."""
         self._endpoint = endpoint
+        self._sharing = sharing
         self._clock = clock
         self._entries: dict[str, dict[TokenRequest, _Entry]] = {}
         self._recent: dict[str, deque[tuple[Secret, float]]] = {}
@@ -90,7 +113,7 @@ class AccessTokens:
             if now < entry.renewable_at:
                 return refused
             entry.renewable_at = now + _REFUSAL_PAUSE
-            entry.token = None
+            entry.token, entry.refused = None, refused
         if entry.token is not None and now < entry.renew_at:
             return entry.token
         outcome = await self._asked(server, request, entry, authorities)
@@ -115,7 +138,7 @@ class AccessTokens:
 
     async def _ask(self, server: str, request: TokenRequest, entry: _Entry, authorities: str) -> Secret | UpstreamError:
         try:
-            got = await self._endpoint.ask(request, authorities=authorities)
+            got = await self._obtained(server, request, entry, authorities)
         except UpstreamError as error:
             entry.failure = error
             entry.failures += 1
@@ -128,6 +151,15 @@ class AccessTokens:
         self._recent.setdefault(server, deque(maxlen=_MAX_RECENT)).append((got.value, self._clock() + _MASKED_SECONDS))
         self._mask_anew(server)
         return got.value
+
+    async def _obtained(self, server: str, request: TokenRequest, entry: _Entry, authorities: str) -> AccessToken:
+        async def ask() -> AccessToken:
+            return await self._endpoint.ask(request, authorities=authorities)
+
+        if self._sharing is None:
+            return await ask()
+        useless = {each for each in (entry.token, entry.refused) if each is not None}
+        return await self._sharing.obtained(server, request, useless=useless, ask=ask)
 
     def _entry(self, server: str, request: TokenRequest) -> _Entry:
         entries = self._entries.setdefault(server, {})

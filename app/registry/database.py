@@ -20,6 +20,7 @@ from app.registry.namespaces import Namespaces
 from app.registry.outages import outages_raised
 from app.registry.revisions import Revisions
 from app.registry.servers import Servers
+from app.registry.shared_tokens import SharedTokens
 from app.registry.upgrades import is_current, upgrade
 
 _READY_SECONDS: Final = 2
@@ -36,6 +37,7 @@ class Registry:
     servers: Servers
     revisions: Revisions
     credentials: Credentials
+    shared_tokens: SharedTokens
     issuers: Issuers
 
 
@@ -71,7 +73,12 @@ class Database:
             with outages_raised():
                 await self._enter(session)
             yield Registry(
-                Namespaces(session), Servers(session), Revisions(session), Credentials(session), Issuers(session)
+                Namespaces(session),
+                Servers(session),
+                Revisions(session),
+                Credentials(session),
+                SharedTokens(session),
+                Issuers(session),
             )
 
     async def _enter(self, session: AsyncSession) -> None:

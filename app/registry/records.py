@@ -208,6 +208,22 @@ class CredentialRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedToken:
+    """A token that instances share: `content` is ciphertext under `key_id`, or None where there is no token yet.
+
+    `asked_by` asks for the next one, and is given up on at `asked_until`.
+    """
+
+    server_id: int
+    name: str
+    key_id: str | None
+    content: bytes | None
+    expires_at: datetime | None
+    asked_by: str | None
+    asked_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class AddedRevision:
     """The server after an import, and the number of the revision that holds what was imported.
 

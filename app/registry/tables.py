@@ -217,3 +217,17 @@ class CredentialRow(Base):
     content: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class SharedTokenRow(Base):
+    """A sealed access token of a server, shared between instances, and who asks for the next one until when."""
+
+    __tablename__ = "shared_tokens"
+
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(NAME, primary_key=True)
+    key_id: Mapped[str | None]
+    content: Mapped[bytes | None]
+    expires_at: Mapped[datetime | None]
+    asked_by: Mapped[str | None]
+    asked_until: Mapped[datetime | None]
