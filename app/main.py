@@ -33,6 +33,7 @@ from app.security.secret_keys import load_keys
 from app.security.trusted_proxies import TrustedProxies
 from app.services.compiling import Compiler
 from app.services.credentials import Credentials, credentials_path
+from app.services.declared_servers import DeclaredServers
 from app.services.events import ServerEvents
 from app.services.import_description import ImportDescription
 from app.services.issuers import Issuers
@@ -105,12 +106,14 @@ class Application:
         self._issuer_keys = IssuerKeys(_small_documents(policy))
         issuers = Issuers(self.database)
         resources = ProtectedResources(issuers, self._issuer_keys, public_url=self.public_url)
+        self.declared = DeclaredServers(self.database, self.importer, self.credentials, events)
         self._api = create_api(
             ControlPlane(
                 database=self.database,
                 importer=self.importer,
                 servers=self.servers,
                 revisions=Revisions(self.database, events),
+                declared=self.declared,
                 tools=self.tools,
                 credentials=self.credentials,
                 namespaces=Namespaces(self.database, events),

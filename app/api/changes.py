@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def change_members(change: SurfaceChange) -> dict[str, Any]:
-    """Give a change as the members of `schemas.SurfaceChange`."""
+    """Give a change as the members of `revision_schemas.SurfaceChange`."""
     return {
         "breaking": change.breaking,
         "changes": [

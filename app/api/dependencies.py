@@ -13,6 +13,7 @@ from app.security.callers import Caller, caller_of
 from app.security.protected_resources import ProtectedResources
 from app.security.trusted_proxies import forwarded_origin
 from app.services.credentials import Credentials
+from app.services.declared_servers import DeclaredServers
 from app.services.import_description import ImportDescription
 from app.services.issuers import Issuers
 from app.services.namespaces import Namespaces
@@ -56,6 +57,7 @@ class ControlPlane:
     importer: ImportDescription
     servers: Servers
     revisions: Revisions
+    declared: DeclaredServers
     tools: Tools
     credentials: Credentials
     namespaces: Namespaces

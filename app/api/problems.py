@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from app.api.changes import change_members
 from app.errors import CausewayError
 from app.security.guard import MAX_BODY, BodyTooLargeError
+from app.services.declared_servers import DeclarationError
 from app.services.publishing import BreakingChangeError, ServerFrozenError
 from converters import ArgumentsError, ConverterError, DescriptionError
 from converters.credentials import CredentialError
@@ -40,6 +41,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "server_exists": 409,
     "breaking_change": 409,
     "server_frozen": 409,
+    "declaration_invalid": 422,
     "invalid_cursor": 400,
     "server_invalid": 422,
     "tool_invalid": 422,
@@ -88,6 +90,8 @@ def install(api: FastAPI) -> None:
 
 async def _service_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, CausewayError)  # noqa: S101 - registered for this class
+    if isinstance(error, DeclarationError):
+        return problem(error.code, error.message, pointer=error.pointer)
     members = change_members(error.change) if isinstance(error, (BreakingChangeError, ServerFrozenError)) else {}
     return problem(error.code, error.message, **members)
 

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path, Query
 
 from app.api.changes import change_members
 from app.api.dependencies import Control, Cursor, Limit, NamespaceName, ServerName
-from app.api.schemas import Counts, Revision, RevisionDiff, RevisionList, Server
+from app.api.revision_schemas import Revision, RevisionDiff, RevisionList
+from app.api.schemas import Counts, Server
 from app.api.servers import shown
 
 if TYPE_CHECKING:

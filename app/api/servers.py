@@ -9,15 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api.changes import change_members
 from app.api.dependencies import Control, Cursor, Limit, NamespaceName, ServerName
+from app.api.revision_schemas import ImportedServer, ImportPreview, ImportQuery, ImportResult
 from app.api.schemas import (
     Condition,
     Counts,
     Diagnostic,
     Endpoints,
-    ImportedServer,
-    ImportPreview,
-    ImportQuery,
-    ImportResult,
     Policies,
     SecurityScheme,
     Server,
@@ -34,6 +31,7 @@ from app.services.publishing import ImportMode
 if TYPE_CHECKING:
     from app.api.dependencies import ControlPlane
     from app.registry.records import ServerRecord
+    from app.services import conditions
     from app.services.servers import ServerDetails
 
 router = APIRouter(prefix="/api/v1/namespaces/{namespace}/servers", tags=["servers"])
@@ -59,7 +57,7 @@ def _members(control: ControlPlane, details: ServerDetails) -> dict[str, Any]:
         "kind": server.kind,
         "revision": server.revision,
         "draft_revision": server.draft_revision,
-        "conditions": [Condition(**asdict(each)) for each in details.conditions],
+        "conditions": [_condition(each) for each in details.conditions],
         "counts": Counts(**server.counts),
         "diagnostics": [Diagnostic(**asdict(each)) for each in details.diagnostics],
         "endpoints": _endpoints(control, server),
@@ -76,6 +74,11 @@ def _members(control: ControlPlane, details: ServerDetails) -> dict[str, Any]:
         "created_at": server.created_at.isoformat(),
         "updated_at": server.updated_at.isoformat(),
     }
+
+
+def _condition(found: conditions.Condition) -> Condition:
+    since = None if found.since is None else found.since.isoformat()
+    return Condition(code=found.code, message=found.message, remedy=found.remedy, since=since)
 
 
 def _scheme(name: str, scheme: dict[str, Any], *, has_credential: bool) -> SecurityScheme:

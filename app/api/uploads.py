@@ -78,7 +78,30 @@ async def read_upload(request: Request) -> Upload:
     raise HTTPException(415, "Send the document as multipart/form-data or in application/json.")
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart form: the document, or None without one, with its media type; overlays; and the texts by name."""
+
+    document: bytes | None
+    media_type: str
+    overlays: tuple[bytes, ...]
+    fields: dict[str, Any]
+
+
 async def _from_form(request: Request) -> Upload:
+    form = await read_form(request)
+    fields = form.fields
+    entry = fields.pop("entry", None) or None
+    source = Source(document=form.document, entry=entry, overlays=form.overlays, media_type=form.media_type)
+    if fields.get("server_variables"):
+        fields["server_variables"] = _object(fields["server_variables"])
+    return _upload(_checked(fields), source)
+
+
+async def read_form(request: Request) -> Form:
+    """Read a multipart form; raises the HTTP error to answer with for one that cannot be read."""
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise HTTPException(415, "Send the document as multipart/form-data.")
     try:
         form = await request.form(max_files=_MAX_FILES, max_fields=20, max_part_size=_MAX_PART)
     except (MultiPartException, HTTPException) as error:
@@ -97,10 +120,7 @@ async def _from_form(request: Request) -> Upload:
     fields = {name: value for name, value in form.items() if isinstance(value, str) and name != "document"}
     overlays = tuple([await each.read() for each in form.getlist("overlay") if isinstance(each, UploadFile)])
     await form.close()
-    source = Source(document=content, entry=fields.pop("entry", None) or None, overlays=overlays, media_type=media_type)
-    if fields.get("server_variables"):
-        fields["server_variables"] = _object(fields["server_variables"])
-    return _upload(_checked(fields), source)
+    return Form(content, media_type, overlays, fields)
 
 
 def _object(text: str) -> Any:

@@ -24,6 +24,8 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "lint": "Report on a document's tools, diagnostics and readiness.",
     "diff": "Compare the tools of two documents.",
     "push": "Import a document into a running gateway, from a build.",
+    "apply": "Make the servers of a running gateway what files declare.",
+    "export": "Write the servers of a running gateway as files that declare them.",
     "call": "Call one tool of a running server.",
     "connect": "Print a client's configuration for a server.",
     "stdio": "Bridge standard input and output to a server, for clients without HTTP.",

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from app.cli import Failure, changes
 from app.cli.gateways import gateway_options, quoted
-from app.cli.sources import read_local
-
-if TYPE_CHECKING:
-    from app.cli.sources import LocalSource
+from app.cli.sources import read_local, uploaded
 
 _SENTENCES = {
     "created": "The server was made.",
@@ -72,21 +67,10 @@ def command(document: Path, url: str, key: str | None, *, summary: Path | None, 
 def _body(document: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Give the multipart body of the import."""
     source = read_local(document, entry=options["entry"])
-    files = [("document", _file(source))]
+    files = [("document", uploaded(source))]
     files += [("overlay", (path.name, read_local(path).document)) for path in options["overlays"]]
     given = {"entry": source.uri if source.further else None, "base_url": options["base_url"]}
     return {"files": files, "data": {name: value for name, value in given.items() if value}}
-
-
-def _file(source: LocalSource) -> tuple[str, bytes]:
-    if not source.further:
-        return source.uri.rpartition("/")[2] or "openapi", source.document
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
-        for name, content in sorted({**source.further, source.uri: source.document}.items()):
-            # Without the time of the file, so that the same documents are the same bytes.
-            written.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
-    return "openapi.zip", archive.getvalue()
 
 
 def _tell(title: str, sentence: str, result: Any, summary: Path | None) -> None:

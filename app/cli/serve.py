@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
 import socket
@@ -21,6 +22,8 @@ from app.services.import_description import ImportOptions, Source
 from converters import DescriptionError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import uvicorn
 
     from app.main import Application
@@ -35,13 +38,18 @@ _NAMESPACE: Final = "default"
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.  [default: 8080]")
 @click.option("--database-url", help="PostgreSQL or SQLite URL.  [default: SQLite in the data directory]")
-def command(documents: tuple[str, ...], host: str | None, port: int | None, database_url: str | None) -> None:
+@click.option(
+    "--config", "folder", type=click.Path(path_type=Path), help="Directory of files that declare servers; watched."
+)
+def command(
+    documents: tuple[str, ...], host: str | None, port: int | None, *, database_url: str | None, folder: Path | None
+) -> None:
     """Serve, importing each DOCUMENT_OR_URL (or NAME=DOCUMENT_OR_URL) first."""
     chosen = app_settings.load(host=host, port=port, database_url=database_url)
     listener = _listen(chosen)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(chosen, listener, [_split(text) for text in documents]))
+            runner.run(_serve(chosen, listener, [_split(text) for text in documents], folder=folder))
     finally:
         listener.close()
 
@@ -70,7 +78,9 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-async def _serve(settings: Settings, listener: socket.socket, named: list[tuple[str | None, str]]) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, named: list[tuple[str | None, str]], *, folder: Path | None
+) -> None:
     import uvicorn
 
     from app.main import Application
@@ -93,11 +103,31 @@ async def _serve(settings: Settings, listener: socket.socket, named: list[tuple[
     async with application.running():
         for name, place in named:
             await _import(application, name, place)
-        _announce(application)
-        # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        await _server(application, config).serve(sockets=[listener])
+        async with _configured(application, folder):
+            _announce(application)
+            # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: None)
+            await _server(application, config).serve(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def _configured(application: Application, folder: Path | None) -> AsyncIterator[None]:
+    """Keep the servers as a directory declares them, meanwhile."""
+    if folder is None:
+        yield
+        return
+    from app.cli.config_directory import ConfigDirectory
+
+    directory = ConfigDirectory(folder, application)
+    await directory.look()
+    watching = asyncio.create_task(directory.watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
 
 
 def _server(application: Application, config: uvicorn.Config) -> uvicorn.Server:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -62,6 +64,18 @@ def describe_local(path: Path, *, entry: str | None = None) -> Description:
     """Read what `path` names as one description, references bundled; for documents that `compile_local` accepted."""
     source = read_local(path, entry=entry)
     return bundled(parse(source.document, uri=source.uri), source.further, DEFAULT_LIMITS)
+
+
+def uploaded(source: LocalSource) -> tuple[str, bytes]:
+    """Give a source as one file to send, with its name: a zip where there are documents beside the entry."""
+    if not source.further:
+        return source.uri.rpartition("/")[2] or "openapi", source.document
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in sorted({**source.further, source.uri: source.document}.items()):
+            # Without the time of the file, so that the same documents are the same bytes.
+            written.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return "openapi.zip", archive.getvalue()
 
 
 def _from_directory(path: Path, entry: str | None) -> LocalSource:

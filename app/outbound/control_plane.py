@@ -73,6 +73,10 @@ class ControlPlaneClient:
             raise self._stranger()
         return found
 
+    def content(self, path: str) -> bytes:
+        """Download something as it is; raises as `request` does."""
+        return self._answer("GET", path).content
+
     def _answer(self, method: str, path: str, **request: Any) -> httpx2.Response:
         try:
             answer = self._http.request(method, path, **request)

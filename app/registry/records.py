@@ -71,7 +71,8 @@ class ServerVersion:
 class ServerRecord:
     """A published MCP server; `counts` and `description` are those of its active revision, number `revision`.
 
-    `draft_revision` is the number of a revision that waits for a review, or None.
+    `draft_revision` is the number of a revision that waits for a review, or None; `declared_by` says who declares the
+    server in files, or is None.
     """
 
     namespace: str
@@ -86,6 +87,7 @@ class ServerRecord:
     enabled: bool
     revision: int
     draft_revision: int | None
+    declared_by: str | None
     counts: dict[str, int]
     description: JsonObject
     created_at: datetime
@@ -130,6 +132,16 @@ class ToolRecord:
     operation_key: str
     definition: JsonObject
     override: ToolOverride | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionRecord:
+    """Something that the owner of a server should look at, since it was first told in these words."""
+
+    code: str
+    message: str
+    remedy: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +258,7 @@ class ServerChanges:
     policies: Mapping[str, Any] | Unset = UNSET
     enabled: bool | Unset = UNSET
     certificate_authorities: str | Unset | None = UNSET
+    declared_by: str | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)

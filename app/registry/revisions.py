@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
 
@@ -156,6 +157,15 @@ class Revisions:
             .order_by(ToolOverrideRow.operation_key)
         )
         return tuple(ToolOverride(*row) for row in await self._session.execute(query))
+
+    async def replace_overrides(self, namespace: str, name: str, *, overrides: Sequence[ToolOverride]) -> None:
+        """Have exactly these overrides; they may be of operations that the active revision lacks."""
+        server = await server_key(self._session, ServerName(namespace, name), lock=True)
+        await self._session.execute(delete(ToolOverrideRow).where(ToolOverrideRow.server_id == server.id))
+        if overrides:
+            values = [{"server_id": server.id, **asdict(each)} for each in overrides]
+            await self._session.execute(insert(ToolOverrideRow), values)
+        await self._session.execute(update(ServerRow).where(ServerRow.id == server.id).values(updated_at=now()))
 
     async def stale_overrides(self, namespace: str, name: str) -> tuple[str, ...]:
         """Return the operations that have an override and no tool in the active revision."""

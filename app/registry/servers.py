@@ -41,6 +41,7 @@ _SELECT = select(
     ServerRow.enabled,
     ServerRow.active_revision.label("revision"),
     ServerRow.draft_revision,
+    ServerRow.declared_by,
     RevisionRow.counts,
     RevisionRow.description,
     ServerRow.created_at,
@@ -122,6 +123,11 @@ class Servers:
             query = query.where(tuple_(ServerRow.namespace, ServerRow.name).in_(named))
         rows = await self._session.execute(query.order_by(ServerRow.namespace, ServerRow.name))
         return {ServerName(row.namespace, row.name): ServerVersion(row.active_revision, row.updated_at) for row in rows}
+
+    async def declared(self, namespace: str, *, by: str) -> tuple[str, ...]:
+        """Return the names of the servers of a namespace that are declared by `by`, in order."""
+        query = select(ServerRow.name).where(ServerRow.namespace == namespace, ServerRow.declared_by == by)
+        return tuple(await self._session.scalars(query.order_by(ServerRow.name)))
 
     async def update(self, namespace: str, name: str, *, changes: ServerChanges) -> ServerRecord:
         """Change a server's settings, or raise `ServerNotFound`."""

@@ -128,6 +128,7 @@ class ServerRow(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     active_revision: Mapped[int]
     draft_revision: Mapped[int | None]
+    declared_by: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
     updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
 
@@ -191,6 +192,18 @@ class ToolOverrideRow(Base):
     name: Mapped[str | None]
     description: Mapped[str | None]
     annotations: Mapped[dict[str, Any] | None]
+
+
+class ConditionRow(Base):
+    """Something that the owner of a server should look at, told by what went wrong."""
+
+    __tablename__ = "conditions"
+
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    message: Mapped[str]
+    remedy: Mapped[str]
+    since: Mapped[datetime] = mapped_column(default=now)
 
 
 class FormerToolNameRow(Base):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from app.registry import Registry
     from app.registry.records import ServerRecord
 
@@ -14,16 +16,18 @@ _NAMED: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something to look at, by a stable code, in words, and what to do."""
+    """Something to look at, by a stable code, in words, and what to do; `since` where it went wrong at some time."""
 
     code: str
     message: str
     remedy: str
+    since: datetime | None = None
 
 
 async def conditions(registry: Registry, server: ServerRecord) -> tuple[Condition, ...]:
     """List what is to be looked at."""
-    found = []
+    stored = await registry.conditions.list(server.namespace, server.name)
+    found = [Condition(each.code, each.message, each.remedy, each.since) for each in stored]
     if server.draft_revision is not None:
         found.append(
             Condition(

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from converters.security import SecurityScheme
 
 
-_SOURCE: Final = frozenset({"source", "name", "path", "field"})
+SOURCE_MEMBERS: Final = frozenset({"source", "name", "path", "field"})
 
 
 class SchemeNotDeclaredError(CausewayError):
@@ -186,13 +186,7 @@ class Credentials:
         if found is None:
             raise SchemeNotDeclaredError(scheme, targets.schemes)
         origins = targets.origins(scheme)
-        source = {name: given[name] for name in _SOURCE if given.get(name) is not None}
-        members = {name: value for name, value in given.items() if name not in _SOURCE}
-        if source:
-            members[_secret_member(found, members)] = await self._sources.read(source, is_fresh=True)
-        credential = read_credential(found, members)
-        check_obtainable(found, credential)
-        _check_keys(credential)
+        credential, source = await self.check(found, given)
         if not origins:
             raise CredentialUnboundError
         details = stored_credentials.details_of(
@@ -205,6 +199,17 @@ class Credentials:
             record = await registry.credentials.put(namespace, server, scheme=scheme, new=new)
         await self._events.changed(namespace, server)
         return await self._described(record, targets)
+
+    async def check(self, scheme: SecurityScheme, given: Mapping[str, Any]) -> tuple[Credential, dict[str, str]]:
+        """Read what `put` takes: the credential, and where its secret is kept, {} for here; raises as `put` does."""
+        source = {name: given[name] for name in SOURCE_MEMBERS if given.get(name) is not None}
+        members = {name: value for name, value in given.items() if name not in SOURCE_MEMBERS}
+        if source:
+            members[_secret_member(scheme, members)] = await self._sources.read(source, is_fresh=True)
+        credential = read_credential(scheme, members)
+        check_obtainable(scheme, credential)
+        _check_keys(credential)
+        return credential, source
 
     async def delete(self, namespace: str, server: str, scheme: str) -> None:
         """Remove a credential; raises `ServerNotFound` or `CredentialNotFound`."""

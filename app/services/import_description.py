@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from app.registry.errors import NamespaceNotFound, ServerExists, ServerNotFound
 from app.registry.records import UNSET, DiagnosticRecord, NewRevision, NewTool, ServerChanges
 from app.services import archives
 from app.services.compile_worker import Job
-from app.services.publishing import Imported, ImportMode, judged
+from app.services.publishing import Imported, ImportMode, judged, stored
 from app.services.servers import InvalidServerError, check_settings
 from converters import DescriptionError
 from converters.naming import server_name
@@ -94,7 +93,7 @@ class ImportDescription:
     async def _create(
         self, namespace: str, name: str | None, *, source: Source, options: ImportOptions
     ) -> tuple[str, NewRevision]:
-        revision = await self._checked_new(namespace, name, source=source, options=options)
+        revision = await self.checked_new(namespace, name, source=source, options=options)
         chosen = name or server_name(revision.description["title"])
         async with self._database.transaction() as registry:
             await registry.servers.create(
@@ -119,7 +118,7 @@ class ImportDescription:
             if not mode.create:
                 raise
         if mode.dry_run:
-            return Imported("created", await self._checked_new(namespace, name, source=source, options=options))
+            return Imported("created", await self.checked_new(namespace, name, source=source, options=options))
         try:
             _, created = await self._create(namespace, name, source=source, options=options)
         except ServerExists:  # made a moment ago by somebody else
@@ -141,35 +140,31 @@ class ImportDescription:
         """
         async with self._database.transaction(read_only=True) as registry:
             await registry.servers.get(namespace, name)
-        revision = await self._compiled(source, options, name)
+        revision = await self.compiled(source, options, name)
         if mode.dry_run:
             async with self._database.transaction(read_only=True) as registry:
                 return await judged(registry, await registry.servers.get(namespace, name), revision, mode=mode)
         async with self._database.transaction() as registry:
             server = await registry.servers.hold(namespace, name)
-            found = await judged(registry, server, revision, mode=mode)
-            is_draft = found.outcome == "drafted"
-            title = UNSET if is_draft else revision.description["title"]
-            changes = dataclasses.replace(options.changes, title=title)
-            added = await registry.servers.add_revision(
-                namespace, name, revision=revision, changes=changes, is_draft=is_draft
-            )
-            if not is_draft:
-                names = dict(found.change.former_names)
-                await registry.revisions.keep_former_names(namespace, name, names=names)
+            done = await stored(registry, server, revision, changes=options.changes, mode=mode)
         await self._events.changed(namespace, name)
-        return dataclasses.replace(found, revision=added.number)
+        return done
 
-    async def _checked_new(
+    async def checked_new(
         self, namespace: str, name: str | None, *, source: Source, options: ImportOptions
     ) -> NewRevision:
+        """Compile the description of a server that may be new; raises as `create` does, and nothing is stored."""
         _check_name(name)
         async with self._database.transaction(read_only=True) as registry:
             if not await registry.namespaces.exists(namespace):
                 raise NamespaceNotFound(namespace)
-        return await self._compiled(source, options, name)
+        return await self.compiled(source, options, name)
 
-    async def _compiled(self, source: Source, options: ImportOptions, name: str | None) -> NewRevision:
+    async def compiled(self, source: Source, options: ImportOptions, name: str | None) -> NewRevision:
+        """Compile a description and check the settings that come with it; nothing is stored.
+
+        Raises `DescriptionError`, `InvalidServerError` or `UpstreamError`.
+        """
         loaded = await self._load(source)
         compilation = await self._compile(loaded, name)
         check_settings(options.changes, compilation)

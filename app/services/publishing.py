@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from app.errors import CausewayError
@@ -106,6 +106,23 @@ async def judged(registry: Registry, server: ServerRecord, new: NewRevision, *, 
         if waiting.digest == new.digest:
             return Imported("drafted", new, draft, change)
     return Imported("drafted", new, None, change)
+
+
+async def stored(
+    registry: Registry, server: ServerRecord, new: NewRevision, *, changes: ServerChanges, mode: ImportMode
+) -> Imported:
+    """Store a new description and serve it, or have it wait; raises as `judged` does, having changed nothing.
+
+    `changes` apply at once. `server` is held, so that what is judged is what is stored.
+    """
+    namespace, name = server.namespace, server.name
+    found = await judged(registry, server, new, mode=mode)
+    is_draft = found.outcome == "drafted"
+    titled = changes if is_draft else replace(changes, title=new.description["title"])
+    added = await registry.servers.add_revision(namespace, name, revision=new, changes=titled, is_draft=is_draft)
+    if not is_draft:
+        await registry.revisions.keep_former_names(namespace, name, names=dict(found.change.former_names))
+    return replace(found, revision=added.number)
 
 
 async def activated(registry: Registry, server: ServerRecord, *, number: int) -> None:

@@ -31,6 +31,7 @@ def loaded(name: str = "pets", *, text: str = "Lists pets \ud800\x00 \N{CAT}.") 
         enabled=True,
         revision=3,
         draft_revision=None,
+        declared_by=None,
         counts={"operations": 1, "tools": 1, "skipped": 0},
         description={"title": "Pets", "security_schemes": {}},
         created_at=TIME,
