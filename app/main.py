@@ -40,6 +40,7 @@ from app.services.issuers import Issuers
 from app.services.live_servers import LiveServers
 from app.services.namespaces import Namespaces
 from app.services.own_server import OwnServer
+from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
 from app.services.server_files import ServerFiles
 from app.services.servers import Servers
@@ -102,7 +103,9 @@ class Application:
         events.listen(self.live.refresh)
         compiler = Compiler()
         self.servers = Servers(self.database, compiler, events)
-        self.importer = ImportDescription(self.database, compiler, DocumentFetcher(policy), events)
+        fetcher = DocumentFetcher(policy)
+        self.importer = ImportDescription(self.database, compiler, fetcher, events)
+        self.refreshing = Refreshing(self.database, self.importer, fetcher)
         self._issuer_keys = IssuerKeys(_small_documents(policy))
         issuers = Issuers(self.database)
         resources = ProtectedResources(issuers, self._issuer_keys, public_url=self.public_url)
@@ -114,6 +117,7 @@ class Application:
                 servers=self.servers,
                 revisions=Revisions(self.database, events),
                 declared=self.declared,
+                refreshing=self.refreshing,
                 tools=self.tools,
                 credentials=self.credentials,
                 namespaces=Namespaces(self.database, events),
@@ -173,6 +177,7 @@ class Application:
                 await self._notifications.open()
             await self.live.start(self._prepare)
             following.append(asyncio.create_task(self.live.follow(self._prepare)))
+            following.append(asyncio.create_task(self.refreshing.follow()))
             if self._vault is not None:
                 following.append(asyncio.create_task(self._reread_secrets()))
             yield

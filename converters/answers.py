@@ -29,6 +29,8 @@ class ApiResponse:
     content_location: str = ""
     retry_after: str = ""
     challenges: tuple[str, ...] = ()
+    etag: str = ""
+    last_modified: str = ""
 
     def text(self) -> str | None:
         """Decode the body by its charset, else UTF-8; None where it is not text. A byte order mark is dropped."""

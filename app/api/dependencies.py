@@ -17,6 +17,7 @@ from app.services.declared_servers import DeclaredServers
 from app.services.import_description import ImportDescription
 from app.services.issuers import Issuers
 from app.services.namespaces import Namespaces
+from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
 from app.services.servers import Servers
 from app.services.tools import Tools
@@ -58,6 +59,7 @@ class ControlPlane:
     servers: Servers
     revisions: Revisions
     declared: DeclaredServers
+    refreshing: Refreshing
     tools: Tools
     credentials: Credentials
     namespaces: Namespaces

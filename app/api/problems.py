@@ -41,6 +41,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "server_exists": 409,
     "breaking_change": 409,
     "server_frozen": 409,
+    "source_missing": 409,
     "declaration_invalid": 422,
     "invalid_cursor": 400,
     "server_invalid": 422,

@@ -70,6 +70,15 @@ class Policies(_Body):
         Field(ge=0, le=365, description="Days that a tool is answered under the name it had before; 7 if left out."),
     ] = None
 
+    refresh_interval: Annotated[
+        int | None,
+        Field(
+            ge=60,
+            le=31_536_000,
+            description="Seconds, a tenth more or less, after which a description from a URL is fetched again.",
+        ),
+    ] = None
+
 
 class ServerPatch(_Body):
     """Settings of a server to change; what is left out stays, null clears."""

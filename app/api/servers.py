@@ -176,6 +176,14 @@ async def replace_document(
     return ImportedServer(result=result, **_members(control, await control.servers.read(namespace, server)))
 
 
+@router.post("/{server}/refresh", operation_id="refresh_server", summary="Fetch the description again")
+async def refresh_server(control: Control, namespace: NamespaceName, server: ServerName) -> ImportedServer:
+    """Fetch the description again from where it came, and import it as a new document is: a webhook for its source."""
+    done = await control.refreshing.refresh(namespace, server)
+    result = ImportResult(outcome=done.outcome, revision=done.revision, **change_members(done.change))
+    return ImportedServer(result=result, **_members(control, await control.servers.read(namespace, server)))
+
+
 @router.get("/{server}/document", operation_id="get_document", summary="Download the description")
 async def get_document(control: Control, namespace: NamespaceName, server: ServerName) -> Response:
     """Download the active revision's document, byte for byte as it was uploaded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -30,7 +31,18 @@ _TIMEOUT: Final = 30.0
 _CONNECT_TIMEOUT: Final = 10.0
 _MAX_REDIRECTS: Final = 3
 _OK: Final = 200
+_NOT_MODIFIED: Final = 304
 _ACCEPT: Final = (("Accept", "application/json, application/yaml, application/vnd.oai.openapi, text/yaml, */*;q=0.5"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document, None where it is what it was; the URL it came from in the end, and its validators."""
+
+    document: bytes | None
+    url: str
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 class DocumentFetcher:
@@ -48,12 +60,24 @@ class DocumentFetcher:
             UpstreamError: with a sentence that holds neither the URL's query nor an address.
 
         """
+        found = await self.fetch_changed(url)
+        return found.document or b"", found.url
+
+    async def fetch_changed(self, url: str, *, etag: str | None = None, last_modified: str | None = None) -> Fetched:
+        """Fetch a document unless it is what it was, by its validators (RFC 9110 section 13.1).
+
+        Raises as `fetch` does.
+        """
+        conditions = (("If-None-Match", etag), ("If-Modified-Since", last_modified))
+        headers = (*_ACCEPT, *((name, value) for name, value in conditions if value))
         exchanges = Exchanges(self._policy, max_response=self._max_size, connect_timeout=_CONNECT_TIMEOUT)
         try:
             for _ in range(_MAX_REDIRECTS + 1):
-                answer = await self._get(exchanges, url)
+                answer = await self._get(exchanges, url, headers)
                 if answer.status == _OK:
-                    return answer.body, url
+                    return Fetched(answer.body, url, answer.etag or None, answer.last_modified or None)
+                if answer.status == _NOT_MODIFIED and len(headers) > len(_ACCEPT):
+                    return Fetched(None, url, etag, last_modified)
                 if answer.status not in REDIRECTS:
                     raise UpstreamUnreachableError(f"The document URL answered {answer.status}.")
                 url = _redirected(url, answer.location)
@@ -61,11 +85,11 @@ class DocumentFetcher:
             await exchanges.close()
         raise RedirectDeniedError(f"The document URL redirects more than {_MAX_REDIRECTS} times.")
 
-    async def _get(self, exchanges: Exchanges, url: str) -> ApiResponse:
+    async def _get(self, exchanges: Exchanges, url: str, headers: tuple[tuple[str, str], ...]) -> ApiResponse:
         target = _as_uri(url)
         try:
             async with asyncio.timeout(_TIMEOUT):
-                return await exchanges.exchange(RequestPlan("GET", target, _ACCEPT, None, ()), Attempt(target, _ACCEPT))
+                return await exchanges.exchange(RequestPlan("GET", target, headers, None, ()), Attempt(target, headers))
         except TimeoutError:
             raise UpstreamTimeoutError("The document URL did not answer in time.") from None
         except ResponseTooLargeError:

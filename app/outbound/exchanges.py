@@ -121,6 +121,8 @@ class Exchanges:
             location=headers.get("Location", ""),
             content_location=headers.get("Content-Location", ""),
             retry_after=headers.get("Retry-After", ""),
+            etag=headers.get("ETag", ""),
+            last_modified=headers.get("Last-Modified", ""),
             challenges=tuple(headers.getall("WWW-Authenticate", ())) if status == _UNAUTHORIZED else (),
         )
 

@@ -22,6 +22,7 @@ from app.registry.outages import outages_raised
 from app.registry.revisions import Revisions
 from app.registry.servers import Servers
 from app.registry.shared_tokens import SharedTokens
+from app.registry.sources import Sources
 from app.registry.upgrades import is_current, upgrade
 
 _READY_SECONDS: Final = 2
@@ -41,6 +42,7 @@ class Registry:
     shared_tokens: SharedTokens
     issuers: Issuers
     conditions: Conditions
+    sources: Sources
 
 
 class Database:
@@ -82,6 +84,7 @@ class Database:
                 SharedTokens(session),
                 Issuers(session),
                 Conditions(session),
+                Sources(session),
             )
 
     async def _enter(self, session: AsyncSession) -> None:

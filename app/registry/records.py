@@ -145,6 +145,16 @@ class ConditionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceState:
+    """What was at `url`: its validators (RFC 9110 section 8.8), and the SHA-256 of the document."""
+
+    url: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    content_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FormerName:
     """A name that an operation's tool had until `renamed_at`."""
 

@@ -206,6 +206,19 @@ class ConditionRow(Base):
     since: Mapped[datetime] = mapped_column(default=now)
 
 
+class SourceCheckRow(Base):
+    """What was at the source of a server when it was looked at, and when it is to be looked at again."""
+
+    __tablename__ = "source_checks"
+
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
+    url: Mapped[str | None]
+    etag: Mapped[str | None]
+    last_modified: Mapped[str | None]
+    content_digest: Mapped[str | None]
+    due_at: Mapped[datetime]
+
+
 class FormerToolNameRow(Base):
     """A name that an operation's tool had; who still calls it by that name is answered for a while."""
 

@@ -37,7 +37,10 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a description comes from: `document` as bytes (also a zip, with its `entry`), or `url` to fetch."""
+    """Where a description comes from: `document` as bytes (also a zip, with its `entry`), or `url` to fetch.
+
+    With both, `document` is what was fetched there.
+    """
 
     document: bytes | None = None
     url: str | None = None
@@ -174,7 +177,9 @@ class ImportDescription:
         url = None
         document = source.document
         if source.url is not None:
-            document, url = await self._fetcher.fetch(source.url)
+            url = source.url
+            if document is None:
+                document, url = await self._fetcher.fetch(url)
         if document is None:
             raise DescriptionError(
                 "spec_missing", "No document was given.", remedy="Send `document` or `document_url`."
@@ -259,6 +264,7 @@ def _revision(loaded: _Loaded, source: Source, compilation: dict[str, Any]) -> N
         description={
             **{key: compilation[key] for key in _FACTS},
             "entry": loaded.uri if loaded.original is not loaded.document else None,
+            "is_split": bool(loaded.further),
             "overlays": [overlay.decode("utf-8", "replace") for overlay in loaded.overlays],
         },
         counts=compilation["counts"],

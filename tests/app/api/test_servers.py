@@ -36,6 +36,7 @@ UNSET_POLICIES = dict.fromkeys(
         "tool_listing",
         "review",
         "rename_grace_days",
+        "refresh_interval",
     )
 )
 
