@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from app.api import credentials, health, issuers, namespaces, problems, revisions, servers, tools
+from app.api import (
+    connections,
+    credentials,
+    health,
+    issuers,
+    namespaces,
+    problems,
+    revisions,
+    servers,
+    tools,
+)
 
 if TYPE_CHECKING:
     from app.api.dependencies import ControlPlane
@@ -25,6 +35,6 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
     )
     api.state.control = control
     problems.install(api)
-    for module in (health, namespaces, issuers, servers, revisions, tools, credentials):
+    for module in (health, namespaces, issuers, servers, revisions, tools, credentials, connections):
         api.include_router(module.router)
     return api

@@ -12,6 +12,7 @@ from anyio import CancelScope, move_on_after
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.registry.connections import Connections
 from app.registry.credentials import Credentials
 from app.registry.engines import Engines, normalise, open_engines, open_migration_engine
 from app.registry.errors import RegistryUnavailable
@@ -39,6 +40,7 @@ class Registry:
     credentials: Credentials
     shared_tokens: SharedTokens
     issuers: Issuers
+    connections: Connections
 
 
 class Database:
@@ -79,6 +81,7 @@ class Database:
                 Credentials(session),
                 SharedTokens(session),
                 Issuers(session),
+                Connections(session),
             )
 
     async def _enter(self, session: AsyncSession) -> None:
