@@ -88,9 +88,46 @@ class EgressDeniedError(UpstreamError):
 
 
 class TokenFailedError(UpstreamError):
-    """No access token was got for a call, so that it was not sent."""
+    """No access token was got for a call, so that it was not sent.
+
+    `reason` is the part of the sentence that says what the authorization server did, `error` its code (RFC 6749 section
+    5.2) or "", and `interval` the seconds it wants between two requests, where it says so.
+    """
 
     code = "credential_token_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        is_transient: bool = False,
+        retry_after: float | None = None,
+        reason: str = "",
+        error: str = "",
+        interval: float | None = None,
+    ) -> None:
+        """Keep the sentence, and what the authorization server said."""
+        super().__init__(message, is_transient=is_transient, retry_after=retry_after)
+        self.reason = reason
+        self.error = error
+        self.interval = interval
+
+
+class AuthorizationRequiredError(UpstreamError):
+    """The API wants to know which user calls, and this one has not connected an account; `url` is where to do it."""
+
+    code = "authorization_required"
+
+    def __init__(self, message: str, *, url: str) -> None:
+        """Keep the sentence, which names the URL, and the URL."""
+        super().__init__(message)
+        self.url = url
+
+
+class ReconnectRequiredError(AuthorizationRequiredError):
+    """The user had connected an account, and the authorization server does not renew what it gave."""
+
+    code = "reconnect_required"
 
 
 class RedirectDeniedError(UpstreamError):

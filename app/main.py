@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from app.api import ControlPlane, create_api
+from app.api.connect import create_connect_pages
 from app.api.dependencies import PreviewedCall
 from app.gateway.authorizing import CredentialMissingError, previewed
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
@@ -23,7 +24,7 @@ from app.registry import Database
 from app.registry.changed_servers import ChangedServers
 from app.registry.notifications import open_notifications
 from app.registry.process_channel import ProcessChannel
-from app.security.authentication import AdminKey, Authentication, Authenticator
+from app.security.authentication import OPEN_PREFIX, AdminKey, Authentication, Authenticator
 from app.security.callers import LOCAL
 from app.security.guard import Guard, rules_for
 from app.security.issuer_keys import IssuerKeys
@@ -32,6 +33,9 @@ from app.security.protected_resources import ProtectedResources
 from app.security.secret_keys import load_keys
 from app.security.trusted_proxies import TrustedProxies
 from app.services.compiling import Compiler
+from app.services.connect_links import ConnectLinks
+from app.services.connecting import Connecting
+from app.services.connections import Connections
 from app.services.credentials import Credentials, credentials_path
 from app.services.declared_servers import DeclaredServers
 from app.services.events import ServerEvents
@@ -45,7 +49,9 @@ from app.services.revisions import Revisions
 from app.services.server_files import ServerFiles
 from app.services.servers import Servers
 from app.services.shared_tokens import SharedTokens
+from app.services.token_sources import TokenSources
 from app.services.tools import Tools
+from app.services.user_tokens import UserTokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -85,13 +91,24 @@ class Application:
         self._notifications = open_notifications(settings.registry_url)
         # Where there is nobody to tell, there is nobody to share with.
         sharing = SharedTokens(self.database, keys) if self._notifications else None
-        self._tokens = AccessTokens(TokenEndpoint(policy), sharing=sharing)
+        endpoint = TokenEndpoint(policy)
+        self._tokens = AccessTokens(endpoint, sharing=sharing)
         events = ServerEvents()
         self._vault = _vault(settings, policy)
         self.credentials = Credentials(self.database, keys, OperatorSecrets(settings, self._vault), events)
+        links = ConnectLinks(keys, self.public_url)
+        self._user_tokens = UserTokens(self.database, keys, endpoint, links=links)
         self._calls = ToolCalls(
-            self._upstream, deadline=settings.call_timeout, credentials=self.credentials, tokens=self._tokens
+            self._upstream,
+            deadline=settings.call_timeout,
+            credentials=self.credentials,
+            tokens=TokenSources(self._tokens, self._user_tokens),
         )
+        self.connections = Connections(self.database, self._user_tokens)
+        self._connecting = Connecting(
+            self.database, keys, self.credentials, endpoint, links=links, tokens=self._user_tokens
+        )
+        self._connect = create_connect_pages(self._connecting, public_url=self.public_url)
         self.tools = Tools(self.database, events)
         self.live = LiveServers(
             self.database,
@@ -120,6 +137,7 @@ class Application:
                 refreshing=self.refreshing,
                 tools=self.tools,
                 credentials=self.credentials,
+                connections=self.connections,
                 namespaces=Namespaces(self.database, events),
                 issuers=issuers,
                 resources=resources,
@@ -151,6 +169,8 @@ class Application:
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/mcp/"):
             await self._mcp(scope, receive, send)
+        elif scope["path"].startswith(OPEN_PREFIX):
+            await self._connect(scope, receive, send)
         else:
             await self._api(scope, receive, send)
 
@@ -210,6 +230,7 @@ class Application:
         await self._issuer_keys.close()
         if self._vault is not None:
             await self._vault.close()
+        await self._user_tokens.close()
         await self._tokens.close()
         await self._upstream.close()
         await self.database.close()

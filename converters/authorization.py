@@ -13,10 +13,19 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import quote, unquote_plus
 
 from converters import digest
-from converters.credentials import MASK, ClientCertificate, ClientCredentials, Secret, Token, UserPassword, expected
+from converters.credentials import (
+    MASK,
+    USER_GRANTS,
+    ClientCertificate,
+    ClientCredentials,
+    Secret,
+    Token,
+    UserPassword,
+    expected,
+)
 from converters.masking import Mask
 from converters.origins import origin as origin_of
-from converters.token_requests import TokenRequest, is_less_protected, token_source
+from converters.token_requests import TokenRequest, endpoints, is_complete, is_less_protected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -281,7 +290,7 @@ def _lack_of(scheme: SecurityScheme, scopes: Iterable[str], held: HeldCredential
     if isinstance(credential, ClientCertificate) and not base.startswith("https:"):
         return Lack(scheme.name, "plaintext")
     if isinstance(credential, ClientCredentials):
-        return _token_lack(scheme, held.token_origins, base) or _scopes_lack(scheme, scopes, credential)
+        return _token_lack(scheme, credential, held.token_origins, base) or _scopes_lack(scheme, scopes, credential)
     return _scopes_lack(scheme, scopes, credential) if isinstance(credential, Token) else None
 
 
@@ -291,14 +300,18 @@ def _scopes_lack(scheme: SecurityScheme, scopes: Iterable[str], credential: Toke
     return Lack(scheme.name, "scopes", missing) if missing else None
 
 
-def _token_lack(scheme: SecurityScheme, bound: frozenset[str], base: str) -> Lack | None:
+def _token_lack(scheme: SecurityScheme, client: ClientCredentials, bound: frozenset[str], base: str) -> Lack | None:
     """Say why no token can be asked for: the client's secret goes only to the origins it was supplied for."""
-    url = token_source(scheme, base)
-    if not url:
+    found = endpoints(scheme, client.grant_type, base)
+    if not is_complete(found, client.grant_type, scheme):
         return Lack(scheme.name, "token_unsupported")
-    if origin_of(url) not in bound:
-        return Lack(scheme.name, "token_detached", place=origin_of(url))
-    return Lack(scheme.name, "plaintext", place=origin_of(url)) if is_less_protected(url, base) else None
+    for url in found.secret:
+        if origin_of(url) not in bound:
+            return Lack(scheme.name, "token_detached", place=origin_of(url))
+    for url in filter(None, found):
+        if is_less_protected(url, base):
+            return Lack(scheme.name, "plaintext", place=origin_of(url))
+    return None
 
 
 def _conflicts(schemes: Iterable[SecurityScheme]) -> tuple[Lack, ...]:
@@ -349,10 +362,14 @@ def _applied(index: int, requirement: SecurityRequirement, at_hand: _AtHand) -> 
 
 
 def _token_request(scheme: SecurityScheme, client: ClientCredentials, scopes: Iterable[str], base: str) -> TokenRequest:
-    """Ask for the scopes that the owner named, with one token for all operations, else for those of the operation."""
+    """Ask for the scopes that the owner named, with one token for all operations, else for those of the operation.
+
+    What a user agreed to is for the API that they were told of.
+    """
     asked = scopes if client.scopes is None else client.scopes
-    is_discovered = scheme.type == "openIdConnect"
-    return TokenRequest(scheme.name, token_source(scheme, base), is_discovered, client, tuple(sorted(set(asked))))
+    origin = origin_of(base) if client.grant_type in USER_GRANTS else ""
+    found = endpoints(scheme, client.grant_type, base)
+    return TokenRequest(scheme.name, found, client, tuple(sorted(set(asked))), origin)
 
 
 def _field(name: str, scheme: SecurityScheme, credential: Token | UserPassword) -> Field:

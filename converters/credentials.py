@@ -15,7 +15,7 @@ from converters.errors import ConverterError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from converters.security import SecurityScheme
+    from converters.security import OAuthFlow, SecurityScheme
 
 MASK: Final = "***"
 """What stands where a secret would."""
@@ -31,6 +31,22 @@ _CERTIFICATE: Final = re.compile(
 _PRIVATE_KEY: Final = re.compile(
     r"\s*-----BEGIN (?P<kind>(?:RSA |EC )?PRIVATE KEY)-----\s[A-Za-z0-9+/=\s]+-----END (?P=kind)-----\s*", re.ASCII
 )
+CLIENT_CREDENTIALS: Final = "client_credentials"
+AUTHORIZATION_CODE: Final = "authorization_code"
+DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+TOKEN_EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a name
+"""`grant_type` of RFC 6749 sections 4.4 and 4.1, RFC 8628 and RFC 8693."""
+
+USER_GRANTS: Final = frozenset({AUTHORIZATION_CODE, DEVICE_CODE})
+"""Grants by which each user connects an account of their own."""
+
+# The flows of a scheme that go with a grant; a token exchange needs the token endpoint of any.
+_FLOWS: Final[Mapping[str, tuple[str, ...]]] = {
+    CLIENT_CREDENTIALS: ("clientCredentials",),
+    AUTHORIZATION_CODE: ("authorizationCode",),
+    DEVICE_CODE: ("deviceAuthorization",),
+    TOKEN_EXCHANGE: ("clientCredentials", "authorizationCode", "deviceAuthorization"),
+}
 _CLIENT_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post", "private_key_jwt", "none"})
 
 
@@ -101,13 +117,15 @@ class ClientCredentials:
     """An OAuth 2.0 client (RFC 6749 section 2.3), with the names of RFC 7591; a token is asked for with it.
 
     `client_secret` is a private key (PEM) for the method `private_key_jwt`. `scopes` are those that may be asked for,
-    or None for those that an operation needs.
+    or None for those that an operation needs. `grant_type` is how tokens are got: for the client itself, or for each
+    user.
     """
 
     client_id: str
     client_secret: Secret | None
     token_endpoint_auth_method: str
     scopes: frozenset[str] | None = None
+    grant_type: str = CLIENT_CREDENTIALS
 
     @property
     def has_private_key(self) -> bool:
@@ -135,27 +153,46 @@ def expected(scheme: SecurityScheme) -> str:
     if scheme.type == "http" and scheme.http_name in {"basic", "digest"}:
         return '{"username": "...", "password": "..."}'
     if scheme.type in {"oauth2", "openIdConnect"}:
-        client = '{"client_id": "...", "client_secret": "..."} or ' if scheme.token_url or scheme.discovery_url else ""
+        client = '{"client_id": "...", "client_secret": "..."} or ' if _grants(scheme) else ""
         return f'{client}{{"value": "ACCESS_TOKEN"}}'
     return '{"value": "..."}'
 
 
-def check_obtainable(scheme: SecurityScheme, credential: Credential) -> None:
-    """Check that tokens can be got with client credentials: by the `clientCredentials` flow, or OpenID Connect.
+def flow_for(scheme: SecurityScheme, grant_type: str) -> OAuthFlow | None:
+    """Give the flow of a scheme that declares where a grant is made, the first of several."""
+    return next((found for name in _FLOWS[grant_type] if (found := scheme.flow(name)) is not None), None)
 
-    The other flows need a person, or that person's password (deprecated, RFC 9700 section 2.4).
+
+def _grants(scheme: SecurityScheme) -> list[str]:
+    """List the grants that a scheme offers, the usual one first; the provider of `openIdConnect` says which itself."""
+    if scheme.type == "openIdConnect":
+        return list(_FLOWS) if scheme.discovery_url else []
+    return [each for each in _FLOWS if (flow := flow_for(scheme, each)) is not None and flow.token_url]
+
+
+def check_obtainable(scheme: SecurityScheme, credential: Credential) -> None:
+    """Check that a scheme offers the grant by which a client is to get tokens.
+
+    The flows `implicit` and `password` offer none: the first gives tokens to a browser, the second wants the user's
+    password, and neither is to be used any more (RFC 9700 sections 2.1.2 and 2.4).
 
     Raises:
-        CredentialError: when the scheme declares none of these; the sentence says what to supply instead.
+        CredentialError: when it does not; the sentence says what to supply instead.
 
     """
-    if isinstance(credential, ClientCredentials) and not scheme.token_url and not scheme.discovery_url:
-        declared = f"the flows {', '.join(scheme.flows)}" if scheme.flows else "no flow"
-        raise CredentialError(
-            f"The security scheme {scheme.name!r} declares {declared}, and no `tokenUrl` of `clientCredentials`, by "
-            f"which tokens are got here. Get an access token elsewhere and supply {expected(scheme)}.",
-            pointer="/client_id",
-        )
+    if not isinstance(credential, ClientCredentials):
+        return
+    offered = _grants(scheme)
+    if credential.grant_type in offered:
+        return
+    declared = f"the flows {', '.join(each.name for each in scheme.flows)}" if scheme.flows else "no flow"
+    wanted = f"`tokenUrl` of `{'` or `'.join(_FLOWS[credential.grant_type])}`"
+    instead = f"Use a `grant_type` of {', '.join(offered)}, or get" if offered else "Get"
+    raise CredentialError(
+        f"The security scheme {scheme.name!r} declares {declared}, and no {wanted}, by which tokens are got here. "
+        f'{instead} an access token elsewhere and supply {{"value": "ACCESS_TOKEN"}}.',
+        pointer="/grant_type" if offered else "/client_id",
+    )
 
 
 def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credential:
@@ -163,7 +200,8 @@ def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credent
 
     `{"value"}` with `scopes` or without for apiKey, bearer, other HTTP schemes and a token of oauth2 or openIdConnect;
     `{"username", "password"}` for basic and digest; `{"client_id", "client_secret", "token_endpoint_auth_method",
-    "scopes"}` for oauth2 and openIdConnect, with `private_key` in the place of the secret for `private_key_jwt`;
+    "scopes", "grant_type"}` for oauth2 and openIdConnect, with `private_key` in the place of the secret for
+    `private_key_jwt`;
     `{"certificate", "private_key"}` for mutualTLS. Members that are None count
     as absent.
 
@@ -182,9 +220,9 @@ def read_credential(scheme: SecurityScheme, given: Mapping[str, Any]) -> Credent
         _check_members(scheme, members, required={"username", "password"}, wanted=wanted)
         return _user_password(members)
     if "client_id" in members and scheme.type in {"oauth2", "openIdConnect"}:
-        optional = {"client_secret", "private_key", "token_endpoint_auth_method", "scopes"}
+        optional = {"client_secret", "private_key", "token_endpoint_auth_method", "scopes", "grant_type"}
         _check_members(scheme, members, required={"client_id"}, optional=optional, wanted=wanted)
-        return _client(members)
+        return _client(scheme, members)
     _check_members(scheme, members, required={"value"}, optional={"scopes"}, wanted=wanted)
     return Token(_value(scheme, members["value"]), _scopes(members.get("scopes")))
 
@@ -214,7 +252,7 @@ def _user_password(members: Mapping[str, Any]) -> UserPassword:
     return UserPassword(username, Secret(_text(members["password"], "password")))
 
 
-def _client(members: Mapping[str, Any]) -> ClientCredentials:
+def _client(scheme: SecurityScheme, members: Mapping[str, Any]) -> ClientCredentials:
     method = members.get("token_endpoint_auth_method", _usual_method(members))
     if method not in _CLIENT_METHODS:
         raise CredentialError(
@@ -236,7 +274,19 @@ def _client(members: Mapping[str, Any]) -> ClientCredentials:
         client_secret=None if secret is None else Secret(secret),
         token_endpoint_auth_method=method,
         scopes=_scopes(members.get("scopes")),
+        grant_type=_grant_type(scheme, members, method),
     )
+
+
+def _grant_type(scheme: SecurityScheme, members: Mapping[str, Any], method: str) -> str:
+    """Read the grant that was named, or choose the first that the scheme offers and the client can make."""
+    if "grant_type" in members:
+        if members["grant_type"] not in _FLOWS:
+            raise CredentialError(f"`grant_type` is one of {', '.join(_FLOWS)}.", pointer="/grant_type")
+        return str(members["grant_type"])
+    # A public client has nothing to show for itself (RFC 6749 section 4.4).
+    usable = (each for each in _grants(scheme) if each != CLIENT_CREDENTIALS or method != "none")
+    return next(usable, CLIENT_CREDENTIALS)
 
 
 def _usual_method(members: Mapping[str, Any]) -> str:

@@ -25,8 +25,8 @@ _WHY: Final[Mapping[Reason, str]] = {
     "unreadable": "the stored credential of the scheme {name!r} ({summary}) cannot be read; supply it again",
     "scopes": "the token of the scheme {name!r} ({summary}) does not cover {scopes}",
     "token_unsupported": (
-        "the scheme {name!r} ({summary}) holds client credentials, and the description declares for it no URL where "
-        "tokens are got with them; supply an access token"
+        "the scheme {name!r} ({summary}) holds client credentials, and the description declares for it no usable URL "
+        "where tokens are got with them; supply an access token"
     ),
     "token_detached": (
         "the client credentials of the scheme {name!r} ({summary}) were not supplied for the token URL at {origin}, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, Final
 
 from converters import pointers
@@ -72,14 +73,25 @@ _FRAMING: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class OAuthFlow:
+    """OAuth Flow Object (OAS 3.2 section 4.29) by its name; URLs as the document spells them, "" where it does not."""
+
+    name: str
+    token_url: str = ""
+    refresh_url: str = ""
+    authorization_url: str = ""
+    device_authorization_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SecurityScheme:
     """Security Scheme Object (OAS 3.1 section 4.8.27), Swagger 2.0's in the same form.
 
     An `apiKey` has `location` (query, header or cookie) and `parameter`, the name it has there; an `http` scheme has
-    `http_scheme`, a name of the IANA registry as the document spells it. An `oauth2` scheme has the names of its
-    `flows`, and `token_url` from the `clientCredentials` flow; `openIdConnect` has `discovery_url`; both as the
-    document spells them, "" where it does not. `fault` says why the scheme cannot be used, or is "". `pointer` is where
-    the document declares it.
+    `http_scheme`, a name of the IANA registry as the document spells it. An `oauth2` scheme has `flows`, and
+    `metadata_url` (OAS 3.2) where the authorization server's metadata are (RFC 8414); `openIdConnect` has
+    `discovery_url`; both as the document spells them, "" where it does not. `fault` says why the scheme cannot be used,
+    or is "". `pointer` is where the document declares it.
     """
 
     name: str
@@ -88,10 +100,14 @@ class SecurityScheme:
     location: str = ""
     parameter: str = ""
     http_scheme: str = ""
-    flows: tuple[str, ...] = ()
-    token_url: str = ""
+    flows: tuple[OAuthFlow, ...] = ()
     discovery_url: str = ""
+    metadata_url: str = ""
     fault: str = ""
+
+    def flow(self, name: str) -> OAuthFlow | None:
+        """Give a flow by its name (OAuth Flows Object, OAS 3.2 section 4.28), or None where it is not declared."""
+        return next((each for each in self.flows if each.name == name), None)
 
     @property
     def http_name(self) -> str:
@@ -129,16 +145,17 @@ def _scheme(name: str, value: Mapping[str, Any], pointer: str) -> SecurityScheme
     if kind == "oauth2":
         flows = value.get("flows")
         flows = flows if isinstance(flows, dict) else {}
-        return SecurityScheme(name, kind, pointer, flows=tuple(map(str, flows)), token_url=_token_url(flows))
+        metadata = str(value.get("oauth2MetadataUrl", ""))
+        return SecurityScheme(name, kind, pointer, flows=tuple(starmap(_flow, flows.items())), metadata_url=metadata)
     if kind == "openIdConnect":
         return SecurityScheme(name, kind, pointer, discovery_url=str(value.get("openIdConnectUrl", "")))
     return SecurityScheme(name, kind, pointer, fault="" if kind in _TYPES else "its `type` is not one of OpenAPI's")
 
 
-def _token_url(flows: Mapping[str, Any]) -> str:
-    """Read the token URL of the one flow that needs no user (OAuth Flows Object, OAS 3.1 section 4.8.28)."""
-    flow = flows.get("clientCredentials")
-    return str(flow.get("tokenUrl", "")) if isinstance(flow, dict) else ""
+def _flow(name: Any, flow: Any) -> OAuthFlow:
+    members = flow if isinstance(flow, dict) else {}
+    urls = ("tokenUrl", "refreshUrl", "authorizationUrl", "deviceAuthorizationUrl")
+    return OAuthFlow(str(name), *(str(members.get(each, "")) for each in urls))
 
 
 def _api_key_fault(location: str, parameter: str) -> str:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from app.api import credentials, declarations, health, issuers, namespaces, problems, revisions, servers, tools
+from app.api import (
+    connections,
+    credentials,
+    declarations,
+    health,
+    issuers,
+    namespaces,
+    problems,
+    revisions,
+    servers,
+    tools,
+)
 
 if TYPE_CHECKING:
     from app.api.dependencies import ControlPlane
@@ -25,6 +36,6 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
     )
     api.state.control = control
     problems.install(api)
-    for module in (health, namespaces, issuers, servers, revisions, declarations, tools, credentials):
+    for module in (health, namespaces, issuers, servers, revisions, declarations, tools, credentials, connections):
         api.include_router(module.router)
     return api

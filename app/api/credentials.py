@@ -27,6 +27,7 @@ def _shown(info: CredentialInfo) -> Credential:
         username=record.details.get("username"),
         client_id=record.details.get("client_id"),
         token_endpoint_auth_method=record.details.get("token_endpoint_auth_method"),
+        grant_type=record.details.get("grant_type"),
         scopes=record.details.get("scopes"),
         source=CredentialSource(**source) if source else None,
         token_origins=record.details.get("token_origins"),

@@ -12,6 +12,7 @@ from app.registry import Database
 from app.security.callers import Caller, caller_of
 from app.security.protected_resources import ProtectedResources
 from app.security.trusted_proxies import forwarded_origin
+from app.services.connections import Connections
 from app.services.credentials import Credentials
 from app.services.declared_servers import DeclaredServers
 from app.services.import_description import ImportDescription
@@ -62,6 +63,7 @@ class ControlPlane:
     refreshing: Refreshing
     tools: Tools
     credentials: Credentials
+    connections: Connections
     namespaces: Namespaces
     issuers: Issuers
     resources: ProtectedResources

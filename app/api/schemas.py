@@ -207,6 +207,16 @@ class NewCredential(_Body):
     scopes: Annotated[
         list[str] | None, Field(description="The scopes that a token was granted, or that a client is to ask for.")
     ] = None
+    grant_type: Annotated[
+        Literal[
+            "client_credentials",
+            "authorization_code",
+            "urn:ietf:params:oauth:grant-type:device_code",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ]
+        | None,
+        Field(description="How a client gets tokens; by default the first grant that the scheme offers."),
+    ] = None
     certificate: Annotated[str | None, Field(description="The client certificate, for mutualTLS.")] = None
     private_key: Annotated[
         SecretStr | None, Field(description="The key of the certificate, or of a client with `private_key_jwt`.")
@@ -240,6 +250,7 @@ class Credential(BaseModel):
     username: str | None = None
     client_id: str | None = None
     token_endpoint_auth_method: str | None = None
+    grant_type: Annotated[str | None, Field(description="How a client gets tokens.")] = None
     scopes: list[str] | None = None
     source: CredentialSource | None = None
     token_origins: Annotated[

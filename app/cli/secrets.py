@@ -11,7 +11,7 @@ from app import settings as app_settings
 from app.cli import Failure
 
 if TYPE_CHECKING:
-    from app.services.credentials import Rotation
+    from app.services.rotation import Rotation
     from app.settings import Settings
 
 
@@ -37,7 +37,7 @@ def rotate(database_url: str | None) -> None:
 async def _rotated(settings: Settings) -> Rotation:
     from app.registry import Database
     from app.security.secret_keys import load_keys
-    from app.services.credentials import rotate as rotate_all
+    from app.services.rotation import rotate as rotate_all
 
     keys = load_keys(settings)
     database = Database.open(settings.registry_url)

@@ -14,6 +14,7 @@ from converters.request_plans import Piece
 if TYPE_CHECKING:
     from app.gateway.ports import TokenSource
     from app.gateway.snapshots import ServerSnapshot, ServerTool
+    from app.security.callers import Caller
     from converters.authorization import HeldCredentials, Refusal
     from converters.credentials import Secret
     from converters.masking import Masking
@@ -51,13 +52,14 @@ class WithoutTokens:
         server: str,  # noqa: ARG002 - the port's signature
         request: TokenRequest,
         *,
+        caller: Caller,  # noqa: ARG002 - the port's signature
         authorities: str,  # noqa: ARG002 - the port's signature
         refused: Secret | None = None,  # noqa: ARG002 - the port's signature
     ) -> Secret:
         """Refuse."""
         raise TokenFailedError(f"This gateway gets no tokens for the security scheme {request.scheme!r}.")
 
-    def mask(self, server: str) -> Masking:  # noqa: ARG002 - the port's signature
+    def mask(self, server: str, caller: Caller) -> Masking:  # noqa: ARG002 - the port's signature
         """Mask nothing."""
         return NO_MASK
 
@@ -65,19 +67,20 @@ class WithoutTokens:
 class CallMask:
     """Masks the secrets of one server: what owners supplied, and the tokens as they are when something is masked."""
 
-    def __init__(self, server: str, held: HeldCredentials, tokens: TokenSource) -> None:
-        """Take what is masked; a token that is got during a call is masked in what comes after it."""
+    def __init__(self, server: str, held: HeldCredentials, tokens: TokenSource, caller: Caller) -> None:
+        """Take what is masked for `caller`; a token that is got during a call is masked in what comes after it."""
         self._server = server
+        self._caller = caller
         self._held = held
         self._tokens = tokens
 
     def text(self, text: str) -> str:
         """Give the text with the mask in the place of every secret."""
-        return self._tokens.mask(self._server).text(self._held.mask.text(text))
+        return self._tokens.mask(self._server, self._caller).text(self._held.mask.text(text))
 
     def body(self, body: bytes) -> bytes:
         """Give the body with the mask in the place of every secret."""
-        return self._tokens.mask(self._server).body(self._held.mask.body(body))
+        return self._tokens.mask(self._server, self._caller).body(self._held.mask.body(body))
 
 
 def authorized(tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials) -> Authorization:

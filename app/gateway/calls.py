@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from app.errors import CausewayError, UpstreamError
+from app.errors import AuthorizationRequiredError, CausewayError, UpstreamError
 from app.gateway.answers import AnswerStore
 from app.gateway.authorizing import (
     CallMask,
@@ -71,9 +71,9 @@ class ToolCalls:
         # One thread: more would not be faster, and would take more turns from the event loop.
         self._shaping = ThreadPoolExecutor(1, "large-answers")
 
-    def mask(self, snapshot: ServerSnapshot) -> Masking:
-        """Give what masks the secrets of a server in what its API tells."""
-        return CallMask(snapshot.key, self._credentials.held(snapshot.namespace, snapshot.name), self._tokens)
+    def mask(self, snapshot: ServerSnapshot, caller: Caller) -> Masking:
+        """Give what masks the secrets of a server in what its API tells `caller`."""
+        return CallMask(snapshot.key, self._credentials.held(snapshot.namespace, snapshot.name), self._tokens, caller)
 
     async def call(
         self,
@@ -90,12 +90,14 @@ class ToolCalls:
         """
         tool = find_tool(snapshot, name, caller)
         held = self._credentials.held(snapshot.namespace, snapshot.name)
-        mask = CallMask(snapshot.key, held, self._tokens)
+        mask = CallMask(snapshot.key, held, self._tokens, caller)
         deadline = min(self._deadline, snapshot.policies.call_timeout or self._deadline)
         try:
             request, repairs = planned(tool, arguments)
             authorization = authorized(tool, snapshot, held)
-            sending = Sending(self._upstream, self._tokens, tool=tool, snapshot=snapshot, deadline=deadline)
+            sending = Sending(
+                self._upstream, self._tokens, tool=tool, snapshot=snapshot, caller=caller, deadline=deadline
+            )
             response = await sending.send(request, authorization, on_chunk=on_chunk)
         except ArgumentsError as error:
             return failed(_explained(tool, error), {"causeway/code": error.problems[0].code})
@@ -157,6 +159,8 @@ def _meta(error: UpstreamError) -> dict[str, Any]:
     meta: dict[str, Any] = {"causeway/code": error.code}
     if error.retry_after is not None:
         meta["causeway/retryAfter"] = error.retry_after
+    if isinstance(error, AuthorizationRequiredError):
+        meta["causeway/url"] = error.url
     return meta
 
 

@@ -51,7 +51,7 @@ class Dispatcher:
                 if isinstance(meant, ToolResult):
                     return _rendered(meant, snapshot, era)
                 name, arguments = meant
-            news = None if push is None else NewsOfCall(push, message, era, self._calls.mask(snapshot))
+            news = None if push is None else NewsOfCall(push, message, era, self._calls.mask(snapshot, caller))
             on_chunk = None if news is None else news.on_chunk
             try:
                 result = await self._calls.call(snapshot, name, arguments, caller=caller, on_chunk=on_chunk)

@@ -53,24 +53,25 @@ class ScopeChallenges(Protocol):
 
 
 class TokenSource(Protocol):
-    """Access tokens, got with client credentials and kept in memory."""
+    """Access tokens: of the owner's client, or of the user who calls."""
 
     async def token(
-        self, server: str, request: TokenRequest, *, authorities: str, refused: Secret | None = None
+        self, server: str, request: TokenRequest, *, caller: Caller, authorities: str, refused: Secret | None = None
     ) -> Secret:
-        """Give an access token for calls of `server`, the one there is or a new one.
+        """Give an access token for a call of `server` by `caller`, the one there is or a new one.
 
         `refused` is one that the API did not accept; it comes back where asking for another is of no use now.
         `authorities` are certificates (PEM) that are trusted beside those of the system.
 
         Raises:
+            app.errors.AuthorizationRequiredError: when the caller is first to agree, at the URL that it holds.
             app.errors.UpstreamError: when there is none; its sentence is fit for the caller.
 
         """
         ...
 
-    def mask(self, server: str) -> Masking:
-        """Give what masks the tokens of a server as they are now."""
+    def mask(self, server: str, caller: Caller) -> Masking:
+        """Give what masks the tokens that calls of a server by `caller` carry, as they are now."""
         ...
 
 

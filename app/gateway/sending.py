@@ -14,6 +14,7 @@ from app.errors import UpstreamTimeoutError
 if TYPE_CHECKING:
     from app.gateway.ports import OnChunk, TokenSource, Upstream
     from app.gateway.snapshots import ServerSnapshot, ServerTool
+    from app.security.callers import Caller
     from converters.authorization import Authorization
     from converters.credentials import Secret
     from converters.request_plans import RequestPlan
@@ -27,9 +28,17 @@ class Sending:
     """One call of a tool, from its plan to the API's answer."""
 
     def __init__(
-        self, upstream: Upstream, tokens: TokenSource, *, tool: ServerTool, snapshot: ServerSnapshot, deadline: float
+        self,
+        upstream: Upstream,
+        tokens: TokenSource,
+        *,
+        tool: ServerTool,
+        snapshot: ServerSnapshot,
+        caller: Caller,
+        deadline: float,
     ) -> None:
-        """Send through `upstream` with tokens of `tokens`; `deadline` in seconds bounds all of it."""
+        """Send for `caller` through `upstream` with tokens of `tokens`; `deadline` in seconds bounds all of it."""
+        self._caller = caller
         self._upstream = upstream
         self._tokens = tokens
         self._tool = tool
@@ -54,7 +63,9 @@ class Sending:
         authorities = self._snapshot.certificate_authorities
         try:
             async with asyncio.timeout_at(self._ends):
-                return await self._tokens.token(self._snapshot.key, request, authorities=authorities, refused=refused)
+                return await self._tokens.token(
+                    self._snapshot.key, request, caller=self._caller, authorities=authorities, refused=refused
+                )
         except TimeoutError:
             text = f"The call was not sent: there was no access token within {self._seconds:g} seconds."
             raise UpstreamTimeoutError(text) from None

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import urlencode
 
 from app.errors import EgressDeniedError, TokenFailedError, UpstreamError
 from app.outbound import tls
 from app.outbound.client_authentication import authenticated
 from app.outbound.exchanges import Exchanges
 from converters.authorization import Attempt
+from converters.device_authorization import read_device_authorization
 from converters.request_plans import RequestPlan
 from converters.token_requests import TokenAnswerError, read_metadata, read_token
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from app.outbound.policy import EgressPolicy
+    from converters.device_authorization import DeviceAuthorization
     from converters.results import ApiResponse
-    from converters.token_requests import AccessToken, TokenRequest
+    from converters.token_requests import AccessToken, Endpoints, ServerMetadata, TokenRequest
 
+_Answer = TypeVar("_Answer")
 _MAX_ANSWER: Final = 256 * 1024
 _TIMEOUT: Final = 10.0
 _CONNECT_TIMEOUT: Final = 5.0
@@ -44,29 +48,68 @@ class TokenEndpoint:
         self._timeout = timeout
         self._clock = clock
         self._contexts: dict[str, ssl.SSLContext] = {}
-        self._metadata: dict[str, tuple[str, float]] = {}
+        self._metadata: dict[str, tuple[ServerMetadata, float]] = {}
 
     async def close(self) -> None:
         """Close the connections."""
         await self._exchanges.close()
 
-    async def ask(self, request: TokenRequest, *, authorities: str = "") -> AccessToken:
+    async def ask(
+        self,
+        request: TokenRequest,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        authorities: str = "",
+        is_refresh: bool = False,
+    ) -> AccessToken:
         """Ask for a token; `authorities` (PEM) are trusted beside those that the system trusts.
+
+        `parameters` are those of the request, in the place of the usual ones; `is_refresh` says that they are for where
+        tokens are renewed.
 
         Raises:
             TokenFailedError: with what was asked and what came of it, and nothing of the secret.
             EgressDeniedError: when the egress policy does not let the request go there.
 
         """
+
+        async def asked() -> AccessToken:
+            found = await self._endpoints(request, authorities)
+            url = found.refresh or found.token if is_refresh else found.token
+            answer = await self._post(request, url, parameters or request.parameters(), authorities)
+            return read_token(answer.status, answer.body)
+
+        return await self._told(request, asked())
+
+    async def ask_device(self, request: TokenRequest, *, authorities: str = "") -> DeviceAuthorization:
+        """Ask for a code that a user enters elsewhere (RFC 8628 section 3.1); raises as `ask` does."""
+
+        async def asked() -> DeviceAuthorization:
+            found = await self._endpoints(request, authorities)
+            if not found.device:
+                raise TokenAnswerError("is not asked: the metadata name no `device_authorization_endpoint`.")
+            scope = {"scope": " ".join(request.scopes)} if request.scopes else {}
+            answer = await self._post(request, found.device, scope, authorities)
+            return read_device_authorization(answer.status, answer.body)
+
+        return await self._told(request, asked())
+
+    async def metadata(self, request: TokenRequest, *, authorities: str = "") -> ServerMetadata | None:
+        """Give the metadata of the authorization server, None where none are declared; raises as `ask` does."""
+        if not request.endpoints.metadata:
+            return None
+        return await self._told(request, self._metadata_at(request.endpoints.metadata, self._context(authorities)))
+
+    async def _told(self, request: TokenRequest, asking: Awaitable[_Answer]) -> _Answer:
+        """Bound the time, and tell what goes wrong as a failure to get a token."""
         try:
             async with asyncio.timeout(self._timeout):
-                context = self._context(authorities)
-                url = await self._endpoint(request.url, context) if request.is_discovered else request.url
-                return await self._token(request, url, context)
+                return await asking
         except TimeoutError:
-            raise _failed(request, f"did not answer within {self._timeout:g} seconds.", is_transient=True) from None
+            text = f"did not answer within {self._timeout:g} seconds."
+            raise _failed(request, TokenAnswerError(text), is_transient=True) from None
         except TokenAnswerError as error:
-            raise _failed(request, error.message) from None
+            raise _failed(request, error) from None
         except EgressDeniedError:
             place = _shown(request.url)
             text = f"The egress policy of this gateway does not allow requests to the token endpoint {place}."
@@ -74,20 +117,27 @@ class TokenEndpoint:
         except UpstreamError as error:
             # What goes wrong in an exchange is told of "the API".
             told = error.message.replace("The API", "It").replace("the API", "it")
-            raise _failed(request, f"could not be asked: {told}", is_transient=True) from None
+            raise _failed(request, TokenAnswerError(f"could not be asked: {told}"), is_transient=True) from None
 
-    async def _token(self, request: TokenRequest, url: str, context: ssl.SSLContext | None) -> AccessToken:
+    async def _endpoints(self, request: TokenRequest, authorities: str) -> Endpoints:
+        declared = request.endpoints
+        if declared.token:
+            return declared
+        return (await self._metadata_at(declared.metadata, self._context(authorities))).endpoints
+
+    async def _post(
+        self, request: TokenRequest, url: str, parameters: Mapping[str, str], authorities: str
+    ) -> ApiResponse:
         try:
-            fields, form = authenticated(request.client, url, request.form())
+            fields, form = authenticated(request.client, url, urlencode(parameters))
         except ValueError:
             raise TokenAnswerError("was not asked: the client's private key cannot be used.") from None
         plan = RequestPlan("POST", url, (*_FORM, *fields.items()), form.encode(), ())
-        answer = await self._exchange(plan, context)
-        return read_token(answer.status, answer.body)
+        return await self._exchange(plan, self._context(authorities))
 
-    async def _endpoint(self, url: str, context: ssl.SSLContext | None) -> str:
-        found, until = self._metadata.get(url, ("", 0.0))
-        if not found or self._clock() >= until:
+    async def _metadata_at(self, url: str, context: ssl.SSLContext | None) -> ServerMetadata:
+        found, until = self._metadata.get(url, (None, 0.0))
+        if found is None or self._clock() >= until:
             answer = await self._exchange(RequestPlan("GET", url, _FORM[1:], None, ()), context)
             found = read_metadata(url, answer.status, answer.body)
             if len(self._metadata) >= _MAX_KEPT:
@@ -108,12 +158,16 @@ class TokenEndpoint:
         return self._contexts[authorities]
 
 
-def _failed(request: TokenRequest, text: str, *, is_transient: bool = False) -> TokenFailedError:
+def _failed(request: TokenRequest, error: TokenAnswerError, *, is_transient: bool = False) -> TokenFailedError:
     asked = f" with the scopes {' '.join(request.scopes)}" if request.scopes else ""
+    reason = f"the token endpoint {_shown(request.url)} {error.message}"
     return TokenFailedError(
         f"The call was not sent, because no token was got for the security scheme {request.scheme!r} (client "
-        f"{request.client.client_id!r}{asked}): the token endpoint {_shown(request.url)} {text}",
+        f"{request.client.client_id!r}{asked}): {reason}",
         is_transient=is_transient,
+        reason=reason,
+        error=error.error,
+        interval=error.interval,
     )
 
 

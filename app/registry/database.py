@@ -13,6 +13,7 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.registry.conditions import Conditions
+from app.registry.connections import Connections
 from app.registry.credentials import Credentials
 from app.registry.engines import Engines, normalise, open_engines, open_migration_engine
 from app.registry.errors import RegistryUnavailable
@@ -43,6 +44,7 @@ class Registry:
     issuers: Issuers
     conditions: Conditions
     sources: Sources
+    connections: Connections
 
 
 class Database:
@@ -85,6 +87,7 @@ class Database:
                 Issuers(session),
                 Conditions(session),
                 Sources(session),
+                Connections(session),
             )
 
     async def _enter(self, session: AsyncSession) -> None:

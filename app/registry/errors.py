@@ -94,6 +94,16 @@ class CredentialNotFound(RegistryError):
         super().__init__(f"The server {server!r} has no credential for the security scheme {scheme[:200]!r}.")
 
 
+class ConnectionNotFound(RegistryError):
+    """The user has no connection for this security scheme."""
+
+    code: ClassVar[str] = "connection_not_found"
+
+    def __init__(self, server: str, scheme: str) -> None:
+        """Name the server and the scheme."""
+        super().__init__(f"The server {server!r} has no such connection for the security scheme {scheme[:200]!r}.")
+
+
 class InvalidCursor(RegistryError):
     """The cursor was not made by the list it was given to."""
 

@@ -246,6 +246,41 @@ class SharedToken:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionRecord:
+    """A user's sealed tokens for a security scheme; `is_broken` says that they cannot be renewed."""
+
+    namespace: str
+    server: str
+    scheme: str
+    subject: str
+    details: JsonObject
+    key_id: str
+    content: bytes
+    is_broken: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnection:
+    """A user's tokens to store, sealed."""
+
+    details: Mapping[str, Any]
+    key_id: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAttempt:
+    """A user on the way to an authorization server, sealed."""
+
+    namespace: str
+    server: str
+    key_id: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AddedRevision:
     """The server after an import, and the number of the revision that holds what was imported.
 

@@ -257,3 +257,33 @@ class SharedTokenRow(Base):
     expires_at: Mapped[datetime | None]
     asked_by: Mapped[str | None]
     asked_until: Mapped[datetime | None]
+
+
+class ConnectionRow(Base):
+    """A user's tokens for a security scheme, sealed; `claim` is held by who renews them, until `claimed_until`."""
+
+    __tablename__ = "connections"
+
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
+    scheme: Mapped[str] = mapped_column(NAME, primary_key=True)
+    subject: Mapped[str] = mapped_column(NAME, primary_key=True)
+    details: Mapped[dict[str, Any]]
+    key_id: Mapped[str]
+    content: Mapped[bytes]
+    is_broken: Mapped[bool] = mapped_column(default=False)
+    claim: Mapped[str | None]
+    claimed_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    updated_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ConnectionAttemptRow(Base):
+    """A user who was sent to an authorization server and may come back once; `state` is a digest."""
+
+    __tablename__ = "connection_attempts"
+
+    state: Mapped[str] = mapped_column(primary_key=True)
+    server_id: Mapped[int] = mapped_column(ID, ForeignKey("servers.id", ondelete="CASCADE"))
+    key_id: Mapped[str]
+    content: Mapped[bytes]
+    expires_at: Mapped[datetime]

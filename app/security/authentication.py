@@ -24,6 +24,9 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 """Below it is what tells clients where to get a credential (RFC 9728 section 3)."""
 
+OPEN_PREFIX: Final = "/connect/"
+"""Below it browsers are answered, which have none: the tickets of the links say who it is."""
+
 _IN_A_URL: Final = frozenset({"access_token", "api_key", "api-key", "apikey", "x-api-key", "key"})
 _BEARER: Final = re.compile(rb"bearer +(.+)", re.IGNORECASE | re.DOTALL)
 
@@ -96,7 +99,8 @@ class Authentication:
         shown = [*headers.get(b"authorization", ()), *headers.get(b"x-api-key", ())]
         if len(shown) > 1:
             return _TWO_CREDENTIALS
-        if self._otherwise is None and (path in OPEN_PATHS or path.startswith(f"{METADATA_PATH}/")):
+        is_open = path in OPEN_PATHS or path.startswith((f"{METADATA_PATH}/", OPEN_PREFIX))
+        if self._otherwise is None and is_open:
             return NOBODY
         if shown:
             bearer = _BEARER.fullmatch(shown[0]) if b"authorization" in headers else None

@@ -27,7 +27,7 @@ from converters.credentials import (
 from converters.origins import origin
 from converters.request_plans import ServerUnknownError, base_url
 from converters.security import read_schemes
-from converters.token_requests import token_source
+from converters.token_requests import endpoints
 from converters.tool_definitions import security_from_json, server_from_json
 
 if TYPE_CHECKING:
@@ -189,8 +189,12 @@ class Credentials:
         credential, source = await self.check(found, given)
         if not origins:
             raise CredentialUnboundError
+        grant = credential.grant_type if isinstance(credential, ClientCredentials) else ""
         details = stored_credentials.details_of(
-            credential, origins=origins, source=source or None, token_origins=targets.token_origins(found)
+            credential,
+            origins=origins,
+            source=source or None,
+            token_origins=targets.token_origins(found, grant) if grant else (),
         )
         new = stored_credentials.sealed(
             self._keys, (namespace, server, scheme), details, stored_credentials.secret_of(credential)
@@ -232,7 +236,8 @@ class Credentials:
         scheme = targets.schemes.get(record.scheme)
         detached = targets.origins(record.scheme) - set(record.details["origins"])
         if scheme is not None and record.details["kind"] == "client":
-            detached |= targets.token_origins(scheme) - set(record.details.get("token_origins", ()))
+            grant = stored_credentials.grant_type(record.details)
+            detached |= targets.token_origins(scheme, grant) - set(record.details.get("token_origins", ()))
         return CredentialInfo(
             record=record,
             scheme=scheme,
@@ -245,34 +250,8 @@ class Credentials:
     async def has_all_keys(self) -> bool:
         """Tell whether there is a key for everything that is stored."""
         async with self._database.transaction(read_only=True) as registry:
-            return await registry.credentials.key_ids() <= self._keys.ids
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """How many credentials were sealed anew, and how many could not be read."""
-
-    resealed: int
-    unreadable: int
-
-
-async def rotate(database: Database, keys: SecretKeys) -> Rotation:
-    """Seal everything under the current key, one credential per transaction, so that nobody waits.
-
-    What is changed meanwhile stays as it was changed; what cannot be read is left.
-    """
-    resealed = unreadable = 0
-    async with database.transaction(read_only=True) as registry:
-        records = await registry.credentials.sealed_otherwise(keys.current_id)
-    for record in records:
-        try:
-            new = stored_credentials.resealed(keys, record)
-        except UnreadableSecretError:
-            unreadable += 1
-            continue
-        async with database.transaction() as registry:
-            resealed += await registry.credentials.reseal(record, new)
-    return Rotation(resealed, unreadable)
+            used = await registry.credentials.key_ids() | await registry.connections.key_ids()
+        return used <= self._keys.ids
 
 
 def _check_keys(credential: Credential) -> None:
@@ -332,10 +311,10 @@ class _Targets:
         """List where requests with a scheme go: those of the operations that name it, else those of all."""
         return frozenset(origin(each) for each in self._bases(scheme))
 
-    def token_origins(self, scheme: SecurityScheme) -> frozenset[str]:
-        """List where tokens of a scheme are asked for."""
-        found = (token_source(scheme, each) for each in self._bases(scheme.name))
-        return frozenset(origin(each) for each in found if each)
+    def token_origins(self, scheme: SecurityScheme, grant_type: str) -> frozenset[str]:
+        """List where tokens of a scheme are asked for by a grant."""
+        found = (endpoints(scheme, grant_type, each) for each in self._bases(scheme.name))
+        return frozenset(origin(url) for each in found for url in each.secret)
 
     def _bases(self, scheme: str) -> list[str]:
         naming = [each for each in self.definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]

@@ -110,17 +110,19 @@ class _Place:
         self._keys = keys
         client = request.client
         secret = "" if client.client_secret is None else client.client_secret.reveal()
+        subject = "" if request.subject_token is None else request.subject_token.reveal()
         self._sealed_for = (
             "access token",
             self.namespace,
             self.server,
             request.scheme,
-            request.url,
-            request.is_discovered,
+            list(request.endpoints),
             client.client_id,
             client.token_endpoint_auth_method,
+            client.grant_type,
             list(request.scopes),
             keys.fingerprint(secret.encode(), self.namespace),
+            keys.fingerprint(subject.encode(), self.namespace),
         )
         self.name = hashlib.sha256(json.dumps(self._sealed_for).encode()).hexdigest()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.registry.records import NewCredential
 from app.security.sealing import Sealed
 from converters.authorization import HeldCredential
-from converters.credentials import ClientCertificate, ClientCredentials, Secret, Token, UserPassword
+from converters.credentials import CLIENT_CREDENTIALS, ClientCertificate, ClientCredentials, Secret, Token, UserPassword
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +44,7 @@ def details_of(
         "kind": "client",
         "client_id": credential.client_id,
         "token_endpoint_auth_method": credential.token_endpoint_auth_method,
+        "grant_type": credential.grant_type,
         "token_origins": sorted(token_origins),
         "scopes": _listed(credential.scopes),
     }
@@ -77,7 +78,13 @@ def joined(details: Mapping[str, Any], secret: str) -> Credential:
         client_secret=Secret(secret) if secret else None,
         token_endpoint_auth_method=details["token_endpoint_auth_method"],
         scopes=_scopes(details),
+        grant_type=grant_type(details),
     )
+
+
+def grant_type(details: Mapping[str, Any]) -> str:
+    """Give the grant of a stored client; the first ones were stored without."""
+    return str(details.get("grant_type", CLIENT_CREDENTIALS))
 
 
 def held(details: Mapping[str, Any], credential: Credential | None) -> HeldCredential:

@@ -19,7 +19,7 @@ from converters.authorization import (
 from converters.credentials import ClientCertificate, ClientCredentials, Credential, Secret, Token, UserPassword
 from converters.oas import SecurityRequirement
 from converters.security import read_schemes
-from converters.token_requests import TokenRequest
+from converters.token_requests import Endpoints, TokenRequest
 
 SCHEMES = read_schemes(
     {
@@ -335,7 +335,8 @@ def test_client_credentials_ask_for_a_token_before_the_request(
     found = authorize(requirements({name: scopes}), SCHEMES, for_tokens(name, client), base)
     assert isinstance(found, Authorization)
     url, is_discovered, asked = expected
-    assert found.token == TokenRequest(name, url, is_discovered, client, asked)
+    endpoints = Endpoints(metadata=url) if is_discovered else Endpoints(token=url)
+    assert found.token == TokenRequest(name, endpoints, client, asked)
     headers = (("authorization", "mine"), *PLAIN)
     assert found.applied(base, headers, is_masked=True).headers == (*PLAIN, ("Authorization", "Bearer ***"))
     with pytest.raises(ValueError, match="access token is missing"):

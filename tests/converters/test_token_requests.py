@@ -9,6 +9,7 @@ from converters.credentials import ClientCredentials, Secret
 from converters.origins import requestable
 from converters.token_requests import (
     AccessToken,
+    Endpoints,
     TokenAnswerError,
     TokenRequest,
     read_metadata,
@@ -23,14 +24,16 @@ def body(**members: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("scopes", "form"),
+    ("scopes", "parameters"),
     [
-        ((), "grant_type=client_credentials"),
-        (("a:b", "c"), "grant_type=client_credentials&scope=a%3Ab+c"),
+        ((), {"grant_type": "client_credentials"}),
+        (("a:b", "c"), {"grant_type": "client_credentials", "scope": "a:b c"}),
     ],
 )
-def test_the_form_is_that_of_rfc_6749_section_4_4_2(scopes: tuple[str, ...], form: str) -> None:
-    assert TokenRequest("it", "https://auth.example/", is_discovered=False, client=CLIENT, scopes=scopes).form() == form
+def test_the_parameters_are_those_of_rfc_6749_section_4_4_2(
+    scopes: tuple[str, ...], parameters: dict[str, str]
+) -> None:
+    assert TokenRequest("it", Endpoints(token="https://a.example/"), CLIENT, scopes).parameters() == parameters
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ METADATA_URL = f"{ISSUER}/.well-known/openid-configuration"
 @pytest.mark.parametrize("issuer", [ISSUER, f"{ISSUER}/"])
 def test_metadata_name_the_token_endpoint(issuer: str) -> None:
     answer = body(issuer=issuer, token_endpoint="https://tokens.example/t")
-    assert read_metadata(METADATA_URL, 200, answer) == "https://tokens.example/t"
+    assert read_metadata(METADATA_URL, 200, answer).endpoints.token == "https://tokens.example/t"
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ async def test_no_token_and_no_secret_is_found_anywhere(
     [
         (
             {"type": "oauth2", "flows": {"implicit": {"authorizationUrl": "https://auth.example/"}, "password": {}}},
-            "declares the flows implicit, password, and no `tokenUrl` of `clientCredentials`",
+            "declares the flows implicit, password, and no `tokenUrl` of `clientCredentials`, by which",
         ),
         ({"type": "oauth2"}, "declares no flow, and no `tokenUrl` of `clientCredentials`"),
     ],

@@ -36,6 +36,7 @@ async def test_a_credential_is_supplied_listed_and_removed_and_never_shown(serve
         "username": "bob",
         "client_id": None,
         "token_endpoint_auth_method": None,
+        "grant_type": None,
         "scopes": None,
         "source": None,
         "token_origins": None,

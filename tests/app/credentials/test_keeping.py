@@ -17,7 +17,8 @@ import pytest
 
 from app.registry import Database
 from app.security.secret_keys import load_keys
-from app.services.credentials import Credentials, rotate
+from app.services.credentials import Credentials
+from app.services.rotation import rotate
 from app.settings import load
 from tests.app.backends import backend, json_reply, reply, then_close
 from tests.app.conftest import hide_settings

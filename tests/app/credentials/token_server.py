@@ -58,6 +58,7 @@ class Authorization:
     status: str = ""
     seconds: float = 0.0
     key: RSAKey | ECKey | None = None
+    is_public: bool = False
     issued: list[str] = field(default_factory=list)
     live: set[str] = field(default_factory=set)
     forms: list[dict[str, str]] = field(default_factory=list)
@@ -76,18 +77,24 @@ class Authorization:
         if fault:
             body = json.dumps({"error": fault, "error_description": f"Echo {request.headers} {request.body!r}"})
             return reply("401 Unauthorized", body.encode(), "Content-Type: application/json")
+        return json_reply(json.dumps(self.token(form)).encode())
+
+    def token(self, form: dict[str, str]) -> dict[str, Any]:  # noqa: ARG002 - other servers look at it
+        """Issue a token for a form that is right."""
         token = f"canary.token.{len(self.issued)}/{'x' * 20}+="
         self.issued.append(token)
         self.live = {*self.live, token}
         expiry = {} if self.lifetime is None else {"expires_in": self.lifetime}
-        return json_reply(json.dumps({"access_token": token, "token_type": "Bearer", **expiry}).encode())
+        return {"access_token": token, "token_type": "Bearer", **expiry}
 
     def _fault(self, request: Received, form: dict[str, str]) -> str:
         if request.values("Content-Type") != ["application/x-www-form-urlencoded"]:
             return "invalid_request"
-        if form.get("grant_type") != "client_credentials":
-            return "unsupported_grant_type"
-        return "" if self._is_client(request, form) else "invalid_client"
+        return self.fault_of(form) if self._is_client(request, form) else "invalid_client"
+
+    def fault_of(self, form: dict[str, str]) -> str:
+        """Check the grant of a client that proved itself; gives the error code, or ""."""
+        return "" if form.get("grant_type") == "client_credentials" else "unsupported_grant_type"
 
     def _is_client(self, request: Received, form: dict[str, str]) -> bool:
         if "client_assertion" in form and self.key is not None:
@@ -97,6 +104,8 @@ class Authorization:
         if given:
             name, _, secret = base64.b64decode(given[0].removeprefix("Basic ")).decode().partition(":")
             return (unquote_plus(name), unquote_plus(secret)) == (CLIENT_ID, CLIENT_SECRET)
+        if self.is_public:
+            return form.get("client_id") == CLIENT_ID and "client_secret" not in form
         return (form.get("client_id"), form.get("client_secret")) == (CLIENT_ID, CLIENT_SECRET)
 
     async def api(self, request: Received) -> bytes:

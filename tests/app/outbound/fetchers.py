@@ -11,7 +11,7 @@ from app.gateway.calls import ToolCalls
 from app.outbound import AccessTokens, DocumentFetcher, EgressPolicy, HttpUpstream, TokenEndpoint
 from app.security.callers import LOCAL
 from converters.credentials import ClientCredentials, Secret
-from converters.token_requests import TokenRequest
+from converters.token_requests import Endpoints, TokenRequest
 from tests.app.backends import json_reply
 from tests.app.descriptions import description, operation, snapshot
 
@@ -75,9 +75,10 @@ async def discovery(policy: EgressPolicy, url: str) -> Outcome:
 
 async def _asked(policy: EgressPolicy, url: str, *, is_discovered: bool) -> Outcome:
     client = ClientCredentials("client", Secret("canary-client-secret"), "client_secret_basic")
+    endpoints = Endpoints(metadata=url) if is_discovered else Endpoints(token=url)
     tokens = AccessTokens(TokenEndpoint(policy))
     try:
-        return await _outcome(tokens.token("default/pets", TokenRequest("oauth", url, is_discovered, client)))
+        return await _outcome(tokens.token("default/pets", TokenRequest("oauth", endpoints, client)))
     finally:
         await tokens.close()
 

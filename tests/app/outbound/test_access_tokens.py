@@ -13,9 +13,10 @@ import pytest
 from app.errors import TokenFailedError, UpstreamError
 from app.gateway.authorizing import WithoutTokens
 from app.outbound import AccessTokens, EgressPolicy, TokenEndpoint
+from app.security.callers import LOCAL
 from app.services import stored_credentials
 from converters.credentials import MASK, ClientCredentials, Secret
-from converters.token_requests import TokenRequest
+from converters.token_requests import Endpoints, TokenRequest
 from tests.app.backends import Backend, Reply, after, backend, json_reply, reply, then_close
 from tests.app.certificates import Authority
 
@@ -44,7 +45,7 @@ class Scene:
         self.clock = Clock()
         endpoint = TokenEndpoint(EgressPolicy(allow_private=True), timeout=0.5)
         self.tokens = AccessTokens(endpoint, clock=self.clock)
-        self.request = TokenRequest("oauth", server.url, is_discovered=False, client=CLIENT)
+        self.request = TokenRequest("oauth", Endpoints(token=server.url), CLIENT)
 
     async def token(self, refused: str | None = None, *, server: str = "default/pets") -> str:
         given = None if refused is None else Secret(refused)
@@ -207,8 +208,8 @@ def test_client_credentials_that_were_stored_without_origins_for_tokens_go_nowhe
 
 
 async def test_a_gateway_without_a_source_of_tokens_refuses() -> None:
-    request = TokenRequest("oauth", "https://auth.example/", is_discovered=False, client=CLIENT)
+    request = TokenRequest("oauth", Endpoints(token="https://auth.example/"), CLIENT)
     source = WithoutTokens()
-    assert source.mask("default/pets").text("x") == "x"
+    assert source.mask("default/pets", LOCAL).text("x") == "x"
     with pytest.raises(TokenFailedError, match="gets no tokens"):
-        await source.token("default/pets", request, authorities="")
+        await source.token("default/pets", request, caller=LOCAL, authorities="")

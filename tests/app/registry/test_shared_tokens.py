@@ -17,7 +17,7 @@ from app.security.sealing import SecretKeys
 from app.services import shared_tokens
 from app.services.shared_tokens import SharedTokens
 from converters.credentials import ClientCredentials, Secret
-from converters.token_requests import AccessToken, TokenRequest
+from converters.token_requests import AccessToken, Endpoints, TokenRequest
 from tests.app.conftest import hide_settings
 from tests.app.credentials.apis import call
 from tests.app.credentials.test_client_credentials import Scene, scene_of
@@ -33,7 +33,7 @@ CLIENT = ClientCredentials(
     token_endpoint_auth_method="client_secret_basic",
     scopes=None,
 )
-REQUEST = TokenRequest("oauth", "https://tokens.example/token", is_discovered=False, client=CLIENT, scopes=("read",))
+REQUEST = TokenRequest("oauth", Endpoints(token="https://tokens.example/token"), client=CLIENT, scopes=("read",))
 
 
 class Endpoint:
@@ -83,7 +83,7 @@ async def test_a_token_that_was_refused_is_replaced_once(sharing: tuple[SharedTo
 
 async def test_another_request_has_another_token(sharing: tuple[SharedTokens, SharedTokens]) -> None:
     endpoint = Endpoint()
-    other = TokenRequest("oauth", REQUEST.url, is_discovered=False, client=CLIENT, scopes=("write",))
+    other = TokenRequest("oauth", Endpoints(token=REQUEST.url), client=CLIENT, scopes=("write",))
     assert (await obtained(sharing[0], endpoint)).value != (await obtained(sharing[1], endpoint, request=other)).value
 
 

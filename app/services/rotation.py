@@ -1,0 +1,56 @@
+"""Sealing everything anew under the current key, while calls go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.security.sealing import UnreadableSecretError
+from app.services import stored_connections, stored_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from app.registry import Database
+    from app.security.sealing import SecretKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How many secrets were sealed anew, and how many could not be read."""
+
+    resealed: int
+    unreadable: int
+
+
+async def rotate(database: Database, keys: SecretKeys) -> Rotation:
+    """Seal everything under the current key, one secret per transaction, so that nobody waits.
+
+    That is the credentials of owners and the tokens of users. What is changed meanwhile stays as it was changed; what
+    cannot be read is left.
+    """
+    outcomes = [each async for each in _outcomes(database, keys)]
+    return Rotation(outcomes.count(True), outcomes.count(None))
+
+
+async def _outcomes(database: Database, keys: SecretKeys) -> AsyncIterator[bool | None]:
+    """Give for each secret whether it was sealed anew, None where it could not be read."""
+    async with database.transaction(read_only=True) as registry:
+        credentials = await registry.credentials.sealed_otherwise(keys.current_id)
+        connections = await registry.connections.sealed_otherwise(keys.current_id)
+    for credential in credentials:
+        try:
+            new = stored_credentials.resealed(keys, credential)
+        except UnreadableSecretError:
+            yield None
+            continue
+        async with database.transaction() as registry:
+            yield await registry.credentials.reseal(credential, new)
+    for connection in connections:
+        try:
+            tokens = stored_connections.resealed(keys, connection)
+        except UnreadableSecretError:
+            yield None
+            continue
+        async with database.transaction() as registry:
+            yield await registry.connections.reseal(connection, tokens)
