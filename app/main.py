@@ -266,7 +266,7 @@ class _Stage:
                 document_url=loaded.document_url,
                 former_names=loaded.former_names,
                 certificate_authorities=server.certificate_authorities or "",
-                policies=Policies.from_json(server.policies or {}, require_credentials=not self._is_local),
+                policies=Policies.from_json(server.policies or {}),
                 security_schemes=server.description.get("security_schemes"),
                 openapi=str(server.description.get("openapi", "")),
                 credentials_path=credentials_path(namespace, name),

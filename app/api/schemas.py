@@ -47,8 +47,8 @@ class Policies(_Body):
     require_credentials: Annotated[
         bool | None,
         Field(
-            description="Send nothing where a credential is missing. Unless this is true, local mode sends calls of a "
-            "server for which none was supplied at all without."
+            description="Send nothing where a credential is missing. With false, calls of a server for which none was "
+            "supplied at all are sent without."
         ),
     ] = None
     tool_listing: Annotated[

@@ -28,13 +28,13 @@ class Policies:
     tool_listing: ToolListing = "direct"
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any], *, require_credentials: bool) -> Policies:
-        """Read what the control plane stored; `require_credentials` holds where nothing is stored."""
+    def from_json(cls, stored: Mapping[str, Any]) -> Policies:
+        """Read what the control plane stored."""
         budget = stored.get("response_budget")
         return cls(
             limits=DEFAULT_LIMITS if budget is None else Limits(text=budget),
             heal_numbers=stored.get("heal_numbers") is True,
             call_timeout=stored.get("call_timeout"),
-            require_credentials=stored.get("require_credentials", require_credentials),
+            require_credentials=stored.get("require_credentials") is not False,
             tool_listing=stored.get("tool_listing") or "direct",
         )

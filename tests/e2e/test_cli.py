@@ -282,7 +282,7 @@ def test_beyond_loopback_a_key_is_needed_and_the_sentence_names_the_setting(tmp_
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("CAUSEWAY_PORT", "http"), ("CAUSEWAY_CALL_TIMEOUT", "-1"), ("CAUSEWAY_EGRESS_DENY", '["nonsense"]')],
+    [("CAUSEWAY_PORT", "http"), ("CAUSEWAY_CALL_TIMEOUT", "-1"), ("CAUSEWAY_EGRESS_DENY", '["no sense"]')],
 )
 def test_a_setting_that_cannot_be_used_is_one_sentence_that_names_it(setting: str, value: str, tmp_path: Path) -> None:
     command = [*CAUSEWAY, "serve"] if setting == "CAUSEWAY_PORT" else [*CAUSEWAY, "serve", "--port", "0"]

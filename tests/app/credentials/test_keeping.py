@@ -299,18 +299,36 @@ async def test_credentials_survive_a_restart_in_local_mode(
         assert len(api.requests) == 1
 
 
-async def test_local_mode_sends_what_it_can_until_a_credential_is_supplied_or_required(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None
+@pytest.mark.parametrize("mode", [{}, {"admin_key": KEY, "egress_allow": ("127.0.0.1",)}], ids=["local", "service"])
+async def test_without_a_credential_nothing_is_sent_unless_the_server_s_policy_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None, mode: dict[str, Any]
 ) -> None:
     refusing = reply("401 Unauthorized", b'{"detail":"Who are you?"}', "Content-Type: application/json")
-    async with backend(refusing) as api, gateway(tmp_path, monkeypatch) as running:
+    async with backend(refusing) as api, gateway(tmp_path, monkeypatch, **mode) as running:
         await running.create(secured([{"header": []}]), base_url=api.url)
+        refused = await call(running)
+        assert refused["_meta"]["causeway/code"] == "credential_missing"
+        assert "'header'" in text(refused)
+        assert f"PUT {CREDENTIALS}/header" in text(refused)
+        assert api.connections == 0
+
+        await running.http.patch(f"{SERVERS}/pets", json={"policies": {"require_credentials": False}})
         tried = await call(running)
         assert len(api.requests) == 1
         assert "carried no credential" in tried["content"][-1]["text"]
-        assert "'header'" in tried["content"][-1]["text"]
-
-        await running.http.patch(f"{SERVERS}/pets", json={"policies": {"require_credentials": True}})
-        refused = await call(running)
-        assert refused["_meta"]["causeway/code"] == "credential_missing"
+        # With one of them supplied, what the others lack is a mistake and not a mock server.
+        await running.create(secured([{"header": [], "basic": []}]), name="half", base_url=api.url)
+        await running.http.patch(f"{SERVERS}/half", json={"policies": {"require_credentials": False}})
+        await running.http.put(f"{SERVERS}/half/credentials/basic", json=SUPPLIED["basic"])
+        half = await running.mcp("tools/call", {"name": "get_pet", "arguments": {}}, server="half")
+        assert half["_meta"]["causeway/code"] == "credential_missing"
         assert len(api.requests) == 1
+
+
+async def test_optional_security_needs_no_credential(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None
+) -> None:
+    async with backend(PET) as api, gateway(tmp_path, monkeypatch) as running:
+        await running.create(secured([{"header": []}, {}]), base_url=api.url)
+        assert (await call(running))["isError"] is False
+    assert api.requests[0].values("X-Api-Key") == []
