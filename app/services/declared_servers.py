@@ -104,12 +104,6 @@ class DeclaredServers:
             overrides = await registry.revisions.overrides(namespace, name)
         return Declared(server, revision, overrides, await self._credentials.list(namespace, name))
 
-    async def document(self, namespace: str, name: str) -> tuple[bytes, RevisionRecord]:
-        """Give the active revision's document as it was imported, and the revision."""
-        async with self._database.transaction(read_only=True) as registry:
-            revision = await registry.revisions.get(namespace, name)
-            return await registry.revisions.document(namespace, name), revision
-
     async def apply(self, declaration: Declaration, *, by: str, dry_run: bool = False) -> Applied:
         """Make a server what a declaration says, all of it or nothing; what is so already stays untouched.
 
