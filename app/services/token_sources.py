@@ -13,10 +13,12 @@ from converters.credentials import TOKEN_EXCHANGE, USER_GRANTS, Token
 from converters.masking import NO_MASK, Mask
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from app.outbound import AccessTokens
     from app.security.callers import Caller
     from app.services.user_tokens import UserTokens
-    from converters.credentials import Secret
+    from converters.credentials import Credential, Secret
     from converters.masking import Masking
     from converters.token_requests import TokenRequest
 
@@ -57,6 +59,11 @@ class TokenSources:
         except UpstreamError as error:
             told = Mask([Token(caller.token)]).text(error.message)
             raise type(error)(told, is_transient=error.is_transient, retry_after=error.retry_after) from None
+
+    def retain(self, server: str, credentials: Collection[Credential]) -> None:
+        """Forget the tokens of a server that were not got with one of these credentials; users' are read anew."""
+        self._clients.retain(server, credentials)
+        self._users.drop(server)
 
     def mask(self, server: str, caller: Caller) -> Masking:
         """Give what masks the tokens that a caller's calls may carry, and the caller's own."""

@@ -178,6 +178,16 @@ class UserTokens:
         if held is not None:
             held.checked_at, held.failure = -math.inf, None
 
+    def drop(self, server: str) -> None:
+        """Read what is held of a server anew, because it is another one by now or gone.
+
+        The last tokens stay masked, because calls that carry them may be under way.
+        """
+        for key, held in self._held.items():
+            if f"{key.namespace}/{key.server}" == server:
+                held.connection = None
+                self.forget(key)
+
     async def _current(self, key: ConnectionKey, held: _Held) -> Connection | None:
         """Give the connection as it is stored, or was a few seconds ago, or at the last time there was a database."""
         is_good = held.connection is not None and not held.is_broken
