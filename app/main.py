@@ -98,11 +98,12 @@ class Application:
         self.credentials = Credentials(self.database, keys, OperatorSecrets(settings, self._vault), events)
         links = ConnectLinks(keys, self.public_url)
         self._user_tokens = UserTokens(self.database, keys, endpoint, links=links)
+        tokens = TokenSources(self._tokens, self._user_tokens)
         self._calls = ToolCalls(
             self._upstream,
             deadline=settings.call_timeout,
             credentials=self.credentials,
-            tokens=TokenSources(self._tokens, self._user_tokens),
+            tokens=tokens,
         )
         self.connections = Connections(self.database, self._user_tokens)
         self._connecting = Connecting(
@@ -113,7 +114,7 @@ class Application:
         self.live = LiveServers(
             self.database,
             self.tools,
-            stage=_Stage(self.catalog, self.credentials, self._tokens, is_local=settings.is_local),
+            stage=_Stage(self.catalog, self.credentials, tokens, is_local=settings.is_local),
             changed=ChangedServers(self._notifications),
             files=ServerFiles(settings.data_dir, settings.registry_url) if self._notifications else None,
         )
@@ -240,7 +241,7 @@ class _Stage:
     """The gateway's snapshots, with the credentials and tokens of their calls, as the services' `Stage`."""
 
     def __init__(
-        self, catalog: SnapshotCatalog, credentials: Credentials, tokens: AccessTokens, *, is_local: bool
+        self, catalog: SnapshotCatalog, credentials: Credentials, tokens: TokenSources, *, is_local: bool
     ) -> None:
         self._catalog = catalog
         self._credentials = credentials

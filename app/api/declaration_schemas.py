@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.services.declared_servers import Declared
     from app.services.import_description import Source
 
-_MEMBERS: Final = ("username", "client_id", "token_endpoint_auth_method", "scopes", "certificate")
+_MEMBERS: Final = ("username", "client_id", "token_endpoint_auth_method", "grant_type", "scopes", "certificate")
 OPERATION: Final = r"^[A-Z]+ /"
 
 
@@ -64,6 +64,7 @@ class DeclaredCredential(_Declared):
     token_endpoint_auth_method: Annotated[
         str | None, Field(description="How the client authenticates (RFC 7591 section 2).")
     ] = None
+    grant_type: Annotated[str | None, Field(description="How the client gets tokens.")] = None
     scopes: Annotated[list[str] | None, Field(description="The scopes of the token, or to ask for.")] = None
     certificate: Annotated[str | None, Field(description="The client certificate (PEM), for mutualTLS.")] = None
 

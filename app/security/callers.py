@@ -5,11 +5,13 @@ Absence never grants: a set of names that is empty reaches nothing, and only `EV
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
+
+    from converters.credentials import Secret
 
 Permission = Literal["admin", "import", "call"]
 
@@ -25,7 +27,8 @@ class Caller:
 
     `subject` names them, the same at each request: "local", "admin", "key:" and the key's id, or the issuer and subject
     of an access token. `permissions` are what they may do; `namespaces`, `servers` and `tools` are the names that they
-    may do it with, `servers` and `tools` within the namespaces.
+    may do it with, `servers` and `tools` within the namespaces. `token` is the access token that they showed, where it
+    was one: it goes nowhere but to a token endpoint that the owner of a server named for that (RFC 8693).
     """
 
     subject: str
@@ -33,6 +36,7 @@ class Caller:
     namespaces: frozenset[str] = frozenset()
     servers: frozenset[str] = EVERY
     tools: frozenset[str] = EVERY
+    token: Secret | None = field(default=None, repr=False, compare=False)
 
     def may(self, permission: Permission) -> bool:
         """Tell whether the caller has a permission."""

@@ -10,7 +10,7 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from app.security.access_tokens import Expected, TokenError, looks_like_token, read_header, verify
@@ -18,6 +18,7 @@ from app.security.authentication import METADATA_PATH, Refusal, basic_challenge
 from app.security.callers import EVERY, Caller
 from app.security.issuer_keys import KeysUnavailableError
 from app.security.signing_keys import ALGORITHMS
+from converters.credentials import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -175,7 +176,7 @@ class ProtectedResources:
             sentence = "The access token has none of the scopes that are needed for this server."
             challenge = self._challenge(server, scopes, "insufficient_scope", sentence)
             return Refusal(403, "insufficient_scope", sentence, ((b"www-authenticate", challenge.encode()),))
-        return caller
+        return replace(caller, token=Secret(token))
 
     async def missing_scope(self, caller: Caller, namespace: str, server: str, *, tool: str) -> str:
         """Give the challenge for a call that further scopes of a token would permit, "" where none would."""

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +18,6 @@ from app.errors import TokenFailedError, UpstreamError
 from app.registry.errors import ServerNotFound
 from app.registry.records import ConnectionAttempt
 from app.security.sealing import Sealed, UnreadableSecretError
-from app.services import stored_connections
 from app.services.connect_links import ConnectRefusedError, Ticket
 from converters.authorization_code import (
     AuthorizationResponseError,
@@ -33,7 +31,7 @@ from converters.origins import origin
 from converters.token_requests import TokenRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from app.outbound import TokenEndpoint
     from app.registry import Database
@@ -90,7 +88,7 @@ class _Place:
 class Connecting:
     """The use cases of a browser that connects an account."""
 
-    def __init__(  # noqa: PLR0913 - what connecting works with, each once
+    def __init__(
         self,
         database: Database,
         keys: SecretKeys,
@@ -99,16 +97,14 @@ class Connecting:
         *,
         links: ConnectLinks,
         tokens: UserTokens,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Keep what users agreed to in `database`; `clock` gives seconds since 1970."""
+        """Keep attempts in `database`, and give `tokens` what users agreed to."""
         self._database = database
         self._keys = keys
         self._credentials = credentials
         self._endpoint = endpoint
         self._links = links
         self._tokens = tokens
-        self._clock = clock
 
     async def consent(self, namespace: str, server: str, scheme: str, *, ticket: str) -> Consent:
         """Give what a link asks to agree to; raises `ConnectRefusedError`."""
@@ -169,17 +165,13 @@ class Connecting:
         except AuthorizationResponseError as error:
             raise ConnectRefusedError(str(error)) from None
         got = await self._exchanged(place, code, content["verifier"])
-        await self.keep(ticket, place.request, got, origins=place.origins)
+        try:
+            await self._tokens.keep(ticket.key, place.request, got, origins=place.origins)
+        except ServerNotFound:
+            raise ConnectRefusedError(_CHANGED) from None
         return Consent(
             attempt.server, place.server.title, ticket.origin, ticket.scopes, ticket.key.subject, origin(place.endpoint)
         )
-
-    async def keep(self, ticket: Ticket, request: TokenRequest, got: AccessToken, *, origins: frozenset[str]) -> None:
-        """Store the tokens that a user's agreement gave, in the place of those there were."""
-        made = stored_connections.connection(request, got, origins=origins, now=self._clock())
-        async with self._database.transaction() as registry:
-            await registry.connections.put(ticket.key, stored_connections.sealed(self._keys, ticket.key, made))
-        self._tokens.forget(ticket.key)
 
     async def _exchanged(self, place: _Place, code: str, verifier: str) -> AccessToken:
         parameters = code_parameters(code, redirect_uri=self._links.redirect_uri, verifier=verifier)

@@ -8,6 +8,7 @@ one for theft (RFC 9700 section 4.14), so that renewing twice would end the conn
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections import OrderedDict, deque
@@ -16,15 +17,16 @@ from typing import TYPE_CHECKING, Final
 
 from app.errors import AuthorizationRequiredError, ReconnectRequiredError, TokenFailedError, UpstreamError
 from app.registry.connections import ConnectionKey
-from app.registry.errors import RegistryUnavailable
+from app.registry.errors import RegistryUnavailable, ServerNotFound
 from app.security.sealing import UnreadableSecretError
 from app.services import stored_connections
 from app.services.connection_renewal import Due, Renewal
-from converters.credentials import Token
+from app.services.device_flows import DeviceFlows
+from converters.credentials import DEVICE_CODE, Token
 from converters.masking import NO_MASK, Mask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from app.outbound import TokenEndpoint
     from app.registry import Database
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from app.services.stored_connections import Connection
     from converters.credentials import Secret
     from converters.masking import Masking
-    from converters.token_requests import TokenRequest
+    from converters.token_requests import AccessToken, TokenRequest
 
 _MAX_HELD: Final = 10_000
 _MAX_RECENT: Final = 4
@@ -73,12 +75,14 @@ class UserTokens:
         self._keys = keys
         self._renewal = Renewal(database, keys, endpoint, clock=clock)
         self._links = links
+        self._devices = DeviceFlows(endpoint, self._keep_agreed)
         self._clock = clock
         self._held: OrderedDict[ConnectionKey, _Held] = OrderedDict()
         self._masks: dict[tuple[str, str], Mask] = {}
 
     async def close(self) -> None:
         """End what is under way."""
+        await self._devices.close()
         tasks = [each.renewing for each in self._held.values() if each.renewing]
         for task in tasks:
             task.cancel()
@@ -102,9 +106,10 @@ class UserTokens:
         held = self._entry(key)
         connection = await self._current(key, held)
         if connection is None or not connection.serves(request):
-            raise self._required(key, request if connection is None else connection.widening(request))
+            wider = request if connection is None else connection.widening(request)
+            raise await self._required(key, wider, authorities)
         if held.is_broken:
-            raise self._reconnect(key, request)
+            raise await self._reconnect(key, request, authorities)
         now, is_refused = self._clock(), connection.access_token == refused
         if is_refused and now < connection.obtained_at + _REFUSAL_PAUSE:
             return connection.access_token
@@ -116,23 +121,46 @@ class UserTokens:
         if not is_refused and self._clock() < connection.expires_at:
             # A token that could not be renewed in time is good until it expires.
             return connection.access_token
-        raise self._reconnect(key, request) if outcome is None else outcome
+        raise outcome or await self._reconnect(key, request, authorities)
 
-    def _required(self, key: ConnectionKey, request: TokenRequest) -> AuthorizationRequiredError:
-        url = self._links.link(key, request)
+    async def _required(
+        self, key: ConnectionKey, request: TokenRequest, authorities: str
+    ) -> AuthorizationRequiredError:
+        url, how = await self._way(key, request, authorities)
         return AuthorizationRequiredError(
             f"The call was not sent: {request.origin} is called with an account of the user, and none is connected "
-            f"yet. Ask the user to open this link in a browser, and call again after that: {url}",
+            f"yet. {how}",
             url=url,
         )
 
-    def _reconnect(self, key: ConnectionKey, request: TokenRequest) -> ReconnectRequiredError:
-        url = self._links.link(key, request)
+    async def _reconnect(self, key: ConnectionKey, request: TokenRequest, authorities: str) -> ReconnectRequiredError:
+        url, how = await self._way(key, request, authorities)
         return ReconnectRequiredError(
-            f"The call was not sent: the user's account at {request.origin} is not connected any more. Ask the user to "
-            f"open this link in a browser, and call again after that: {url}",
-            url=url,
+            f"The call was not sent: the user's account at {request.origin} is not connected any more. {how}", url=url
         )
+
+    async def _way(self, key: ConnectionKey, request: TokenRequest, authorities: str) -> tuple[str, str]:
+        """Give where a user connects an account, and the sentence that says how."""
+        if request.client.grant_type != DEVICE_CODE:
+            url = self._links.link(key, request)
+            return url, f"Ask the user to open this link in a browser, and call again after that: {url}"
+        device = await self._devices.authorization(key, request, authorities)
+        how = f"Ask the user to open {device.url} in a browser and enter the code {device.user_code}"
+        return device.complete_url or device.url, f"{how}, and call again after that."
+
+    async def keep(
+        self, key: ConnectionKey, request: TokenRequest, got: AccessToken, *, origins: Iterable[str] = ()
+    ) -> None:
+        """Store the tokens that a user's agreement gave, for `origins` or the one of the request."""
+        made = stored_connections.connection(request, got, origins=origins or [request.origin], now=self._clock())
+        async with self._database.transaction() as registry:
+            await registry.connections.put(key, stored_connections.sealed(self._keys, key, made))
+        self.forget(key)
+
+    async def _keep_agreed(self, key: ConnectionKey, request: TokenRequest, got: AccessToken) -> None:
+        # Where the server or the database is away by now, the user is asked again.
+        with contextlib.suppress(RegistryUnavailable, ServerNotFound):
+            await self.keep(key, request, got)
 
     # --- what is known
 
@@ -149,6 +177,16 @@ class UserTokens:
         held = self._held.get(key)
         if held is not None:
             held.checked_at, held.failure = -math.inf, None
+
+    def drop(self, server: str) -> None:
+        """Read what is held of a server anew, because it is another one by now or gone.
+
+        The last tokens stay masked, because calls that carry them may be under way.
+        """
+        for key, held in self._held.items():
+            if f"{key.namespace}/{key.server}" == server:
+                held.connection = None
+                self.forget(key)
 
     async def _current(self, key: ConnectionKey, held: _Held) -> Connection | None:
         """Give the connection as it is stored, or was a few seconds ago, or at the last time there was a database."""

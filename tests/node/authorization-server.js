@@ -2,7 +2,8 @@
 //
 // Its port is written to standard output as JSON: {"port": PORT}. Clients register themselves (RFC 7591), or are "registered"; they name
 // the resource they want (RFC 8707) and get JWT access tokens for it (RFC 9068). Whoever comes is logged in as "alice", who
-// agrees to everything. Each scope of the command line is known; without any, "mcp:call".
+// agrees to everything. Each scope of the command line is known; without any, "mcp:call". CLIENTS in the environment is a
+// JSON array of further clients (RFC 7591), which get refresh tokens that are replaced at each use.
 "use strict";
 
 const { generateKeyPairSync } = require("node:crypto");
@@ -38,6 +39,8 @@ async function main() {
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
     features: {
       devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true },
       registration: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -51,7 +54,10 @@ async function main() {
         }),
       },
     },
+    issueRefreshToken: async (_, client) => client.grantTypeAllowed("refresh_token"),
+    rotateRefreshToken: true,
     clients: [
+      ...JSON.parse(process.env.CLIENTS ?? "[]"),
       {
         client_id: "registered",
         application_type: "native",

@@ -427,6 +427,16 @@ async def test_an_operation_with_further_scopes_asks_the_user_again_for_all_of_t
     assert (await call(scene.gateway))["isError"] is False
 
 
+async def test_a_server_that_is_made_anew_has_no_accounts(scene: Scene) -> None:
+    """The tokens go with the server, from memory as well."""
+    await scene.start()
+    await scene.connect()
+    assert (await call(scene.gateway))["isError"] is False
+    await scene.gateway.http.delete(f"{SERVERS}/pets")
+    await scene.start()
+    assert (await call(scene.gateway))["_meta"]["causeway/code"] == "authorization_required"
+
+
 async def test_tokens_stay_with_the_api_they_were_given_for(scene: Scene) -> None:
     """Acceptance K14: whoever moves the API and binds the client anew does not get the users' tokens there."""
     await scene.start()

@@ -46,7 +46,7 @@ class Clock:
         """Have the connections of a gateway take their time from here."""
         application = gateway.application
         tokens = application._user_tokens  # noqa: SLF001 - its clock
-        for each in (tokens, tokens._renewal, application._connecting, tokens._links):  # noqa: SLF001 - their clocks
+        for each in (tokens, tokens._renewal, tokens._links):  # noqa: SLF001 - their clocks
             monkeypatch.setattr(each, "_clock", self)
 
 
