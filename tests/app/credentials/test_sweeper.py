@@ -169,7 +169,12 @@ async def test_no_channel_holds_a_secret_in_any_form(
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("PETS_KEY", SECRETS["env"])
-    settings: dict[str, Any] = {"admin_key": KEY, "egress_allow": ("127.0.0.1",), "credential_env": ("PETS_KEY",), "call_timeout": 2.0}
+    settings: dict[str, Any] = {
+        "admin_key": KEY,
+        "egress_allow": ("127.0.0.1",),
+        "credential_env": ("PETS_KEY",),
+        "call_timeout": 2.0,
+    }
     tokens = Authorization()
     async with backend() as api, serving(tokens.answer) as peer:
         api_of(api)
