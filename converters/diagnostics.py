@@ -63,6 +63,10 @@ CATALOGUE: Final[Mapping[str, tuple[Severity, str]]] = MappingProxyType(
             _I,
             "Nothing to do: the gateway sets this header itself, or a security scheme does.",
         ),
+        "parameter_of_security_scheme": (
+            _I,
+            "Nothing to do: supply the credential of the security scheme, and the gateway sends it.",
+        ),
         "parameter_unused_path": (_W, "Remove the parameter or add {name} to the path."),
         "parameter_required_forced": (_I, "Write `required: true`: a path parameter is always required."),
         "parameter_style_invalid": (_W, "Use a style that the location allows; the default style was used."),

@@ -48,7 +48,9 @@ class Mask:
 
     def __init__(self, credentials: Iterable[Credential]) -> None:
         """Take the credentials whose secrets are to be masked."""
-        texts = {form for credential in credentials for text in _secrets(credential) for form in _forms(text)}
+        texts = {
+            form for each in credentials for text in _secrets(each) for read in _readings(text) for form in _forms(read)
+        }
         # The longest first, so that one that begins with another is masked whole.
         found = sorted((each for each in texts if len(each) >= MIN_LENGTH), key=lambda each: (-len(each), each))
         # What holds another form is found by that one.
@@ -99,6 +101,13 @@ def _secrets(credential: Credential) -> Iterator[str]:
     if secret is not None and isinstance(credential, ClientCredentials):
         # As client_secret_basic writes it (RFC 6749 section 2.3.1).
         yield quote_plus(secret.reveal())
+
+
+def _readings(secret: str) -> Iterator[str]:
+    """Give a secret as it is and as many servers read it from a header field, whose bytes they take for Latin-1."""
+    yield secret
+    if not secret.isascii():
+        yield secret.encode().decode("latin-1")
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from converters.diagnostics import DiagnosticLog
-    from converters.oas import Location
+    from converters.oas import Location, SecurityRequirement
     from converters.references import Description
 
 METHODS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -46,6 +46,11 @@ RESERVED_HEADERS: Final = frozenset(
 )  # fmt: skip
 """Headers that a description cannot turn into an argument: the gateway, HTTP or a security scheme owns them."""
 RESERVED_HEADER_PREFIXES: Final = ("proxy-", "x-forwarded-", "mcp-")
+
+
+def _compared(name: str, location: str) -> tuple[str, str]:
+    """Give name and location as they are compared: names of header fields in any case (RFC 9110 section 5.1)."""
+    return (name.lower() if location == "header" else name), location
 
 
 def read_operations(description: Description, log: DiagnosticLog) -> tuple[tuple[Operation, ...], int]:
@@ -157,6 +162,7 @@ class _Reader:
         if "callbacks" in value:
             self._report("callback_ignored", pointers.join(pointer, "callbacks"), "Callbacks are not tools.")
         inherited = self._inherited(value, pointer, item, item_pointer)
+        parameters = self._without_keys(parameters, inherited[1])
         return Operation(
             method=method.lower() if method.lower() in METHODS["3.2"] else method,
             path=path,
@@ -222,6 +228,30 @@ class _Reader:
                 own.setdefault(key, parameter)
             merged.update(own)
         return merged
+
+    def _without_keys(
+        self, parameters: dict[tuple[str, str], Parameter], security: tuple[SecurityRequirement, ...]
+    ) -> dict[tuple[str, str], Parameter]:
+        """Leave out what an apiKey scheme of the operation sends: a model neither knows a key nor is to write one."""
+        named = {name for requirement in security for name, _ in requirement.schemes}
+        owners: dict[tuple[str, str], str] = {}
+        for scheme in sorted(named):
+            declared = self._schemes.get(scheme, {})
+            if declared.get("type") == "apiKey":
+                location = lenient.text(declared.get("in"))
+                owners[_compared(lenient.text(declared.get("name")), location)] = scheme
+        kept: dict[tuple[str, str], Parameter] = {}
+        for key, parameter in parameters.items():
+            owner = owners.get(_compared(*key))
+            if owner is None:
+                kept[key] = parameter
+                continue
+            self._log.report(
+                "parameter_of_security_scheme",
+                parameter.pointer,
+                f"The {key[1]} parameter {key[0]!r} is no argument: the security scheme {owner!r} sends it.",
+            )
+        return kept
 
     def _parameter(self, entry: Any, pointer: str) -> Parameter | None:
         try:

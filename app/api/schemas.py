@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from app.security.protected_resources import DEFAULT_SCOPE
+from converters.passed_fields import fault_of
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 
@@ -51,12 +52,28 @@ class Policies(_Body):
             "supplied at all are sent without."
         ),
     ] = None
+    passthrough_headers: Annotated[
+        dict[str, str] | None,
+        Field(
+            max_length=20,
+            description="Header fields of the caller's request that go to the API, with the names they have there: "
+            '`{"X-Tenant": "X-Tenant-Id"}`. None by default.',
+        ),
+    ] = None
     tool_listing: Annotated[
         Literal["direct", "search", "auto"] | None,
         Field(
             description="List the tools, or three to search, describe and call them; auto: the three if they are many."
         ),
     ] = None
+
+    @field_validator("passthrough_headers")
+    @classmethod
+    def _can_be_passed(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        fault = fault_of(value or {})
+        if fault:
+            raise ValueError(fault)
+        return value
 
     review: Annotated[
         Literal["auto", "review", "freeze"] | None,

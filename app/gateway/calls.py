@@ -22,8 +22,10 @@ from app.gateway.authorizing import (
     masked,
     told,
 )
+from app.gateway.hops import TooManyHopsError, next_hop
 from app.gateway.sending import Sending
 from converters import ArgumentsError
+from converters.passed_fields import passed
 from converters.request_plans import ServerUnknownError, plan
 from converters.results import ToolResult, failed, tool_result
 
@@ -94,6 +96,7 @@ class ToolCalls:
         deadline = min(self._deadline, snapshot.policies.call_timeout or self._deadline)
         try:
             request, repairs = planned(tool, arguments)
+            request = _for_caller(request, caller, snapshot)
             authorization = authorized(tool, snapshot, held)
             sending = Sending(
                 self._upstream, self._tokens, tool=tool, snapshot=snapshot, caller=caller, deadline=deadline
@@ -103,6 +106,8 @@ class ToolCalls:
             return failed(_explained(tool, error), {"causeway/code": error.problems[0].code})
         except ServerUnknownError as error:
             return failed(error.message, {"causeway/code": "server_unknown"})
+        except TooManyHopsError as error:
+            return failed(error.message, {"causeway/code": error.code})
         except CredentialMissingError as error:
             return failed(error.message, {"causeway/code": error.code, "causeway/schemes": list(error.schemes)})
         except UpstreamError as error:
@@ -151,6 +156,16 @@ def planned(tool: ServerTool, arguments: Mapping[str, Any], *, is_traced: bool =
         tool.definition, checked.values, base=tool.base, server_pointer=tool.server_pointer, is_traced=is_traced
     )
     return PlannedCall(request, checked.repairs)
+
+
+def _for_caller(request: RequestPlan, caller: Caller, snapshot: ServerSnapshot) -> RequestPlan:
+    """Add what the request of a caller carries beside the arguments; raises `TooManyHopsError`.
+
+    What an owner lets through stands before an argument of the same name. A credential stands before both.
+    """
+    added = (*passed(caller.fields, snapshot.policies.passthrough_headers), next_hop(caller))
+    names = {name.lower() for name, _ in added}
+    return replace(request, headers=(*(each for each in request.headers if each[0].lower() not in names), *added))
 
 
 def _with_repairs(result: ToolResult, repairs: tuple[Repair, ...]) -> ToolResult:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from converters.results import DEFAULT_LIMITS, Limits
@@ -19,6 +19,7 @@ class Policies:
 
     Without `require_credentials`, calls of a server for which no credential was supplied at all are sent as they are.
     `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for.
+    `passthrough_headers` are the fields of the caller's request that go to the API, with the names they have there.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -26,6 +27,7 @@ class Policies:
     call_timeout: float | None = None
     require_credentials: bool = True
     tool_listing: ToolListing = "direct"
+    passthrough_headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Policies:
@@ -37,4 +39,5 @@ class Policies:
             call_timeout=stored.get("call_timeout"),
             require_credentials=stored.get("require_credentials") is not False,
             tool_listing=stored.get("tool_listing") or "direct",
+            passthrough_headers=stored.get("passthrough_headers") or {},
         )

@@ -5,11 +5,11 @@ Absence never grants: a set of names that is empty reaches nothing, and only `EV
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping, Sequence
 
     from converters.credentials import Secret
 
@@ -28,7 +28,8 @@ class Caller:
     `subject` names them, the same at each request: "local", "admin", "key:" and the key's id, or the issuer and subject
     of an access token. `permissions` are what they may do; `namespaces`, `servers` and `tools` are the names that they
     may do it with, `servers` and `tools` within the namespaces. `token` is the access token that they showed, where it
-    was one: it goes nowhere but to a token endpoint that the owner of a server named for that (RFC 8693).
+    was one: it goes nowhere but to a token endpoint that the owner of a server named for that (RFC 8693). `fields` are
+    the header fields of the request at hand, names in lower case; they are no part of who it is.
     """
 
     subject: str
@@ -37,6 +38,7 @@ class Caller:
     servers: frozenset[str] = EVERY
     tools: frozenset[str] = EVERY
     token: Secret | None = field(default=None, repr=False, compare=False)
+    fields: Sequence[tuple[bytes, bytes]] = field(default=(), compare=False, repr=False)
 
     def may(self, permission: Permission) -> bool:
         """Tell whether the caller has a permission."""
@@ -67,7 +69,7 @@ NOBODY: Final = Caller("")
 def caller_of(scope: Mapping[str, Any]) -> Caller:
     """Give who sent an HTTP request, by its ASGI scope; who the guard has not let through is nobody."""
     caller = scope.get(_IN_SCOPE, NOBODY)
-    return caller if isinstance(caller, Caller) else NOBODY
+    return replace(caller, fields=scope.get("headers", ())) if isinstance(caller, Caller) else NOBODY
 
 
 def set_caller(scope: MutableMapping[str, Any], caller: Caller) -> None:

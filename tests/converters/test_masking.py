@@ -90,3 +90,10 @@ def test_no_secret_survives(secret: str, before: str, after: str) -> None:
         return
     mask = Mask([Token(Secret(secret))])
     assert secret not in mask.text(f"{before}|{secret}|{after}").replace(MASK, "\udcff")
+
+
+def test_a_secret_whose_bytes_were_read_as_latin_1_is_masked() -> None:
+    mask = Mask([Token(Secret("canary-schlüssel"))])
+    misread = "canary-schlüssel".encode().decode("latin-1")
+    assert mask.text(f"You sent {misread}!") == "You sent ***!"
+    assert mask.body(json.dumps({"echo": misread}).encode()) == b'{"echo": "***"}'

@@ -392,3 +392,32 @@ def test_responses_keep_their_statuses_and_broken_ones_are_told() -> None:
 
 def test_callbacks_are_told_to_be_no_tools() -> None:
     assert codes({"callbacks": {"a": {}}}) == ["callback_ignored"]
+
+
+@pytest.mark.parametrize(
+    ("name", "location", "security", "is_offered"),
+    [
+        ("api_key", "query", [{"key": []}], False),
+        ("api_key", "query", [{"other": []}, {"other": [], "key": []}], False),
+        ("api_key", "query", [{"key": []}, {}], False),
+        ("api_key", "header", [{"key": []}], True),
+        ("API_KEY", "query", [{"key": []}], True),
+        ("x-other-KEY", "header", [{"other": []}], False),
+        ("api_key", "query", [], True),
+        ("api_key", "query", [{"other": []}], True),
+    ],
+)
+def test_a_parameter_that_a_security_scheme_of_the_operation_sends_is_not_offered(
+    name: str, location: str, security: list[dict[str, list[str]]], is_offered: bool
+) -> None:
+    schemes = {
+        "key": {"type": "apiKey", "in": "query", "name": "api_key"},
+        "other": {"type": "apiKey", "in": "header", "name": "X-Other-Key"},
+    }
+    parameter = {"name": name, "in": location, "required": True, "schema": {"type": "string"}}
+    operation = {"parameters": [parameter], "security": security, "responses": {}}
+    document = description({"/a": {"get": operation}}, components={"securitySchemes": schemes})
+    (found,), _, reported_there = read(document)
+    assert bool(found.parameters) is is_offered
+    told = [("parameter_of_security_scheme", "/paths/~1a/get/parameters/0")]
+    assert reported_there == ([] if is_offered else told)

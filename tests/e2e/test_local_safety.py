@@ -177,13 +177,16 @@ def test_a_header_value_adds_no_header(gateway: Gateway, backend: Backend, argum
         assert set(received.header("Cookie") or "") & set("\r\n\0") == set()
 
 
-def test_what_the_caller_sends_about_itself_stays_here(gateway: Gateway, backend: Backend) -> None:
+@pytest.mark.parametrize("credential", [{"Authorization": "Bearer caller"}, {"X-Api-Key": "caller"}], ids=str)
+def test_what_the_caller_sends_about_itself_stays_here(
+    gateway: Gateway, backend: Backend, credential: dict[str, str]
+) -> None:
+    """K09."""
     headers = {
-        "Authorization": "Bearer caller",
+        **credential,
         "Cookie": "caller=1",
         "Proxy-Authorization": "Basic caller",
         "Mcp-Session-Id": "caller",
-        "X-Api-Key": "caller",
         "X-Forwarded-For": "caller",
     }
 

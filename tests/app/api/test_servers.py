@@ -33,6 +33,7 @@ UNSET_POLICIES = dict.fromkeys(
         "heal_numbers",
         "call_timeout",
         "require_credentials",
+        "passthrough_headers",
         "tool_listing",
         "review",
         "rename_grace_days",
