@@ -319,7 +319,7 @@ class _GatewayTools:
     ) -> PreviewedCall:
         snapshot = self._snapshot(namespace, server)
         found = find_tool(snapshot, tool, caller)
-        plan = planned(found, arguments).request
+        plan = planned(found, arguments, is_traced=True).request
         try:
             return PreviewedCall(previewed(plan, found, snapshot, self._credentials.held(namespace, server)), "")
         except CredentialMissingError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -147,11 +148,17 @@ def _as_uri(url: str) -> str:
 
 
 def plan(
-    definition: ToolDefinition, arguments: Mapping[str, Any], *, base: str, server_pointer: str = ""
+    definition: ToolDefinition,
+    arguments: Mapping[str, Any],
+    *,
+    base: str,
+    server_pointer: str = "",
+    is_traced: bool = True,
 ) -> RequestPlan:
     """Build the request of one call; `arguments` fit the input schema, `base` comes from `base_url`.
 
-    `server_pointer` says where in the description `base` stands, "" if nowhere.
+    `server_pointer` says where in the description `base` stands, "" if nowhere. Without `is_traced` the plan does not
+    tell what its pieces come from.
 
     Raises:
         ArgumentsError: when a value cannot be put where the operation wants it.
@@ -160,32 +167,47 @@ def plan(
     if definition.pinned:
         arguments = {**arguments, **definition.pinned}
     problems: list[ArgumentProblem] = []
-    pieces: list[Piece] = [Piece("server", base, server_pointer)]
     given: dict[str, list[tuple[ParameterBinding, Any]]] = {"path": [], "query": [], "header": [], "cookie": []}
     for binding in definition.parameters:
         if binding.argument in arguments:
             given[_place(binding.location)].append((binding, arguments[binding.argument]))
-            pieces.append(Piece(binding.location, binding.name, binding.pointer))
     path, static_query = _path(definition.path, given["path"], problems)
     query = "&".join(filter(None, [static_query, *_query(given["query"])]))
     headers = _headers(definition, given["header"], given["cookie"], problems)
-    pieces.append(
-        Piece("accept", headers[0][1], pointers.join(definition.pointer, *_ACCEPTED[bool(definition.accept)]))
-    )
-    body, content_type = _body(definition.body, arguments, pieces, problems)
+    body, content_type = _body(definition.body, arguments, problems)
     if problems:
         raise ArgumentsError(tuple(problems))
-    if content_type and definition.body is not None:
+    if content_type:
         headers.append(("Content-Type", content_type))
-        pieces.append(Piece("content_type", content_type, definition.body.media_type_pointer))
     return RequestPlan(
         method=definition.method,
         url=f"{base}{path}{'?' if query else ''}{query}",
         headers=tuple(headers),
         body=body,
         security=definition.security,
-        pieces=tuple(pieces),
+        pieces=_pieces(definition, arguments, headers, Piece("server", base, server_pointer)) if is_traced else (),
     )
+
+
+def _pieces(
+    definition: ToolDefinition, arguments: Mapping[str, Any], headers: list[tuple[str, str]], server: Piece
+) -> tuple[Piece, ...]:
+    """Say which place of the description made each piece; `headers` are those of the request."""
+    accept = Piece("accept", headers[0][1], pointers.join(definition.pointer, *_ACCEPTED[bool(definition.accept)]))
+    parameters = [
+        Piece(each.location, each.name, each.pointer) for each in definition.parameters if each.argument in arguments
+    ]
+    body = definition.body
+    if body is None:
+        return server, *parameters, accept
+    if body.whole is not None:
+        content = [Piece("body", "", body.pointer)] if body.whole in arguments else []
+    else:
+        content = [Piece("body", each.name, each.pointer) for each in body.properties if each.argument in arguments]
+    media_type = [
+        Piece("content_type", value, body.media_type_pointer) for name, value in headers[-1:] if name == "Content-Type"
+    ]
+    return server, *parameters, accept, *content, *media_type
 
 
 # What an `Accept` header is made of: the responses that name media types, else the operation itself.
@@ -201,15 +223,7 @@ def _place(location: str) -> str:
 
 def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: list[ArgumentProblem]) -> tuple[str, str]:
     """Expand the path template; gives the path and the query that the template itself holds."""
-    template, _, static_query = template.partition("#")[0].partition("?")
     values = {binding.name: (binding, value) for binding, value in given}
-
-    def expanded(text: str) -> str:
-        # What the split captures, every second part, is an expression.
-        return "".join(
-            expand(part) if index % 2 else quote(part, safe=_LITERAL)
-            for index, part in enumerate(_EXPRESSION.split(text))
-        )
 
     def expand(expression: str) -> str:
         binding, value = values[expression.strip("+*")]
@@ -225,10 +239,26 @@ def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: li
             problems.append(_path_problem(binding, value))
         return written
 
-    path, static_query = expanded(template), expanded(static_query)
-    if any(unquote(segment) in {".", ".."} for segment in path.split("/")):
+    path, static_query = (
+        "".join([expand(part) if index % 2 else part for index, part in enumerate(parts)])
+        for parts in _template_parts(template)
+    )
+    if ("." in path or "%" in path) and any(unquote(segment) in {".", ".."} for segment in path.split("/")):
         problems.extend(_path_problem(binding, value) for binding, value in given)
     return path, static_query
+
+
+@lru_cache(maxsize=4096)
+def _template_parts(template: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split a path template and the query it holds; every second part is an expression, the others are encoded."""
+    path, _, query = template.partition("#")[0].partition("?")
+    return _parts(path), _parts(query)
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(
+        part if index % 2 else quote(part, safe=_LITERAL) for index, part in enumerate(_EXPRESSION.split(text))
+    )
 
 
 def _path_problem(binding: ParameterBinding, value: Any) -> ArgumentProblem:
@@ -280,7 +310,7 @@ def _headers(
     cookies: list[tuple[ParameterBinding, Any]],
     problems: list[ArgumentProblem],
 ) -> list[tuple[str, str]]:
-    headers = [("Accept", ", ".join([*definition.accept, "*/*;q=0.1"]) if definition.accept else "*/*")]
+    headers = [("Accept", _accept(definition.accept))]
     for binding, value in given:
         if binding.content_type:
             written = _content(binding, value)
@@ -303,6 +333,11 @@ def _headers(
     if pairs:
         headers.append(("Cookie", "; ".join(pairs)))
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _accept(media_types: tuple[str, ...]) -> str:
+    return ", ".join([*media_types, "*/*;q=0.1"]) if media_types else "*/*"
 
 
 _MAX_HEADER: Final = 16 * 1024
@@ -339,20 +374,18 @@ def _check_cookie(binding: ParameterBinding, pairs: list[str], problems: list[Ar
 
 
 def _body(
-    binding: BodyBinding | None, arguments: Mapping[str, Any], pieces: list[Piece], problems: list[ArgumentProblem]
+    binding: BodyBinding | None, arguments: Mapping[str, Any], problems: list[ArgumentProblem]
 ) -> tuple[bytes | None, str]:
     if binding is None:
         return None, ""
     if binding.whole is not None:
         if binding.whole not in arguments:
             return None, ""
-        pieces.append(Piece("body", "", binding.pointer))
         return _encoded(binding, arguments[binding.whole], lambda path: (str(binding.whole), *path), problems)
     value = {}
     for each in binding.properties:
         if each.argument in arguments:
             value[each.name] = arguments[each.argument]
-            pieces.append(Piece("body", each.name, each.pointer))
     if not value and not binding.required:
         return None, ""
     by_name = {each.name: each.argument for each in binding.properties}

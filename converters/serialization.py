@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # the query or its pairs (OAS 3.1.1 section 4.8.12.3).
 _RESERVED: Final = ":/?@!$'()*,;="
 _PATH_RESERVED: Final = _RESERVED.replace("?", "")
+# Most values, which quoting would look through letter by letter.
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]*")
 _PLAIN_DIGITS: Final = 40
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DELIMITERS: Final = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
@@ -45,7 +47,7 @@ def encode(text: str, *, allow_reserved: bool = False) -> str:
     With `allow_reserved`, reserved characters and what is percent-encoded already stay too (RFC 6570 section 3.2.3).
     """
     if not allow_reserved:
-        return quote(text, safe="")
+        return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
     return _STRAY_PERCENT.sub("%25", quote(text, safe=_RESERVED + "%"))
 
 
@@ -75,7 +77,7 @@ def path_segment(name: str, value: Any, style: str, *, explode: bool, allow_rese
     """
 
     def written(each: Any) -> str:
-        return quote(scalar(each), safe=_PATH_RESERVED if allow_reserved else "")
+        return quote(scalar(each), safe=_PATH_RESERVED) if allow_reserved else encode(scalar(each))
 
     if value is None or _is_undefined(value):
         return ""

@@ -138,8 +138,8 @@ class PlannedCall(NamedTuple):
     repairs: tuple[Repair, ...]
 
 
-def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> PlannedCall:
-    """Check the arguments and build the request; nothing is sent.
+def planned(tool: ServerTool, arguments: Mapping[str, Any], *, is_traced: bool = False) -> PlannedCall:
+    """Check the arguments and build the request; nothing is sent. `is_traced` tells what its pieces come from.
 
     Raises:
         ArgumentsError: with everything that is wrong with the arguments.
@@ -147,7 +147,9 @@ def planned(tool: ServerTool, arguments: Mapping[str, Any]) -> PlannedCall:
 
     """
     checked = tool.checker.check(arguments, heal_numbers=tool.policies.heal_numbers)
-    request = plan(tool.definition, checked.values, base=tool.base, server_pointer=tool.server_pointer)
+    request = plan(
+        tool.definition, checked.values, base=tool.base, server_pointer=tool.server_pointer, is_traced=is_traced
+    )
     return PlannedCall(request, checked.repairs)
 
 
