@@ -34,13 +34,13 @@ class ApiResponse:
 
     def text(self) -> str | None:
         """Decode the body by its charset, else UTF-8; None where it is not text. A byte order mark is dropped."""
-        kind = media_types.essence(self.content_type)
-        is_textual = not kind or media_types.is_text(kind) or media_types.is_json(kind)
-        declared = _CHARSET.search(self.content_type)
-        for charset in (declared[1] if declared else "utf-8-sig", "utf-8-sig"):
+        declared = _CHARSET.search(self.content_type) if "=" in self.content_type else None
+        for charset in (declared[1] if declared else "utf-8", "utf-8"):
             try:
                 if codecs.lookup(charset).name not in _NO_CHARSETS:
                     return self.body.decode(charset).strip("\ufeff")
             except (LookupError, UnicodeDecodeError, ValueError):
                 continue
+        kind = media_types.essence(self.content_type)
+        is_textual = not kind or media_types.is_text(kind) or media_types.is_json(kind)
         return self.body.decode("latin-1") if is_textual and kind else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jsonschema_rs
 
-from converters import argument_errors, patterns, pointers
+from converters import argument_errors, json_values, patterns, pointers
 from converters.argument_problems import Explainer
 from converters.errors import ArgumentProblem, ArgumentsError
 from converters.healing import Healer, Repair
@@ -92,6 +92,8 @@ class ArgumentChecker:
 
 
 def _refuse_broken_text(arguments: Mapping[str, Any]) -> None:
+    if json_values.is_writable(arguments):
+        return
     broken = _broken_text(arguments)
     if broken is not None:
         raise ArgumentsError((ArgumentProblem("arg_not_text", broken, "Unicode text", "half of a surrogate pair"),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ _JSON_LINES: Final = frozenset({"application/jsonl", "application/x-jsonlines", 
 _TEXTUAL: Final = frozenset({"application/x-www-form-urlencoded", "application/yaml", "application/javascript"})
 
 
+# Answers have few media types, each of which is asked for several times.
+@lru_cache(maxsize=1024)
 def essence(name: str) -> str:
     """Give `type/subtype` in lower case, without parameters."""
     return name.partition(";")[0].strip().lower()

@@ -34,6 +34,10 @@ class OutputChecker:
         """Compile the validator."""
         self._validator = jsonschema_rs.Draft202012Validator(dict(output_schema), offline=True)
 
+    def accepts(self, value: Any) -> bool:
+        """Tell whether an answer matches as it is."""
+        return self._validator.is_valid(value)
+
     def structured(self, text: str, value: Any) -> tuple[str, str]:
         """Give the structured content for a JSON answer, `text` read as `value`, and a warning or "".
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import answer_budget, error_answers, media_types, multipart_answers, streams
+from converters import answer_budget, error_answers, json_values, media_types, multipart_answers, streams
 from converters.answers import ApiResponse
 
 if TYPE_CHECKING:
@@ -188,6 +188,8 @@ def _json_result(text: str, output: OutputChecker | None, limits: Limits) -> Too
         cut = answer_budget.trimmed_json(text, limits.text)
         overflow = Overflow(text.encode("utf-8", "replace"), "application/json", tuple(cut.notes))
         text = cut.text
+    if json_values.is_plain(text):
+        return _plain_json_result(text, output, overflow)
     try:
         value = _STRICT.decode(text)
         if _ESCAPED_SURROGATE.search(text) and _SURROGATE.search(_compact(value)):
@@ -203,6 +205,20 @@ def _json_result(text: str, output: OutputChecker | None, limits: Limits) -> Too
     structured, warning = output.structured(text, value)
     meta = {"causeway/warning": warning} if warning else {}
     return ToolResult((_text(text),), structured=structured, meta=meta, overflow=overflow)
+
+
+def _plain_json_result(text: str, output: OutputChecker | None, overflow: Overflow | None) -> ToolResult:
+    """Give JSON whose text can stand in a message as it is; it is read only where it is to be checked."""
+    # JSON that begins with a brace is an object.
+    is_object = text.lstrip(" \t\n\r").startswith("{")
+    content = ({"type": "text", "text": text},)
+    if output is None:
+        return ToolResult(content, structured=text if is_object else None, overflow=overflow)
+    if is_object and output.accepts(json_values.read_quickly(text)):
+        return ToolResult(content, structured=text, overflow=overflow)
+    structured, warning = output.structured(text, _STRICT.decode(text))
+    meta = {"causeway/warning": warning} if warning else {}
+    return ToolResult(content, structured=structured, meta=meta, overflow=overflow)
 
 
 class _NotStrictError(Exception):
@@ -235,6 +251,8 @@ def _looks_like_json(text: str) -> bool:
     """Tell whether a text that is not declared as JSON is a JSON object or list all the same."""
     if text[:1] not in {"{", "["}:
         return False
+    if json_values.is_plain(text):
+        return True
     try:
         json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError, _NotStrictError):
@@ -244,4 +262,4 @@ def _looks_like_json(text: str) -> bool:
 
 def _text(text: str) -> dict[str, Any]:
     # Half of a surrogate pair, as UTF-7 and JSON escapes can write it, could not be sent on.
-    return {"type": "text", "text": _SURROGATE.sub("\ufffd", text)}
+    return {"type": "text", "text": text if text.isascii() else _SURROGATE.sub("\ufffd", text)}

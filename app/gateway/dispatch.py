@@ -14,6 +14,7 @@ from app.gateway.kernel import KernelError, Kernels
 from app.gateway.messages import INVALID_PARAMS
 from app.gateway.snapshots import modern_envelope, to_bytes
 from app.gateway.tool_search import CALL, DESCRIBE, SEARCH
+from converters import json_values
 from converters.results import ToolResult
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _rendered(result: ToolResult, snapshot: ServerSnapshot, era: Era) -> bytes:
         meta.update(envelope["_meta"])
     if meta:
         outer["_meta"] = meta
-    rendered = to_bytes(outer)
+    rendered = json_values.to_bytes(outer)
     if result.structured is None or not projection.knows_structured_content(era.version):
         return rendered
     structured = result.structured.encode("utf-8", "replace")

@@ -103,7 +103,8 @@ class NewsOfCall:
         self._push = push
         self._mask = mask
         self._token = meta.get("progressToken")
-        self._levels = _levels(era, meta)
+        self._era = era
+        self._meta = meta
         self._reader: StreamReader | None = None
         self._last = float("-inf")
 
@@ -118,7 +119,7 @@ class NewsOfCall:
             told = news(item)
             if isinstance(told, Progress):
                 await self._progress(told)
-            elif isinstance(told, LogMessage) and told.level in self._levels:
+            elif isinstance(told, LogMessage) and told.level in _levels(self._era, self._meta):
                 params = {"level": told.level, "logger": told.logger, "data": told.data}
                 await self._notify("notifications/message", params)
 

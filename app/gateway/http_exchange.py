@@ -28,6 +28,12 @@ _CODES: Final = {
     429: "too_many_requests",
     503: "too_many_streams",
 }
+_UNWATCHED: Final = 0.1
+"""Seconds of a call before its client is watched; one that hung up by then is noticed at that moment."""
+_READ: Final = {
+    name.encode(): name
+    for name in ("accept", "content-length", "content-type", "mcp-method", "mcp-name", "mcp-protocol-version")
+}
 _JSON: Final = b"application/json"
 
 
@@ -53,10 +59,15 @@ class cancelled_by_hang_up(contextlib.AbstractContextManager[None]):  # noqa: N8
         """Watch `receive`, from which the body has been read."""
         self._receive = receive
         self._gone = False
+        self._watch: asyncio.Task[None] | None = None
 
     def __enter__(self) -> None:
         """Start to watch."""
         self._task = asyncio.current_task()
+        # Most calls have ended by then, and a task for each would cost more than all of the checks.
+        self._timer = asyncio.get_running_loop().call_later(_UNWATCHED, self._start)
+
+    def _start(self) -> None:
         self._watch = asyncio.ensure_future(self._watching())
 
     async def _watching(self) -> None:
@@ -67,7 +78,9 @@ class cancelled_by_hang_up(contextlib.AbstractContextManager[None]):  # noqa: N8
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Stop watching; turn the cancellation into what it means."""
-        self._watch.cancel()
+        self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
         if self._gone and isinstance(error, asyncio.CancelledError):
             if self._task is not None:
                 self._task.uncancel()
@@ -81,14 +94,14 @@ async def hang_up(receive: Receive) -> None:
 
 
 def headers_of(scope: Scope) -> Headers:
-    """Give the header fields; their values without the white space around, which some servers keep."""
-    return [(name.decode("latin-1"), value.decode("latin-1").strip()) for name, value in scope["headers"]]
+    """Give the header fields that are read here; their values without white space around, which some servers keep."""
+    return [(_READ[name], value.decode("latin-1").strip()) for name, value in scope["headers"] if name in _READ]
 
 
 def accepted(headers: Headers, *kinds: str) -> bool:
     """Tell whether a client accepts one of these media types; one that does not say accepts all."""
-    accept = ", ".join(value for name, value in headers if name == "accept").lower() or "*/*"
-    return any(kind in accept for kind in (*kinds, "*/*"))
+    accept = ", ".join([value for name, value in headers if name == "accept"]).lower() or "*/*"
+    return "*/*" in accept or any(kind in accept for kind in kinds)
 
 
 def check_post(method: str, headers: Headers) -> None:
@@ -102,9 +115,8 @@ def check_post(method: str, headers: Headers) -> None:
 async def read_body(receive: Receive, headers: Headers) -> bytes:
     """Read the body, however it comes; raises `HttpError` where it is too large, and `ClientGoneError`."""
     declared = dict(headers).get("content-length", "0")
-    too_large = HttpError(413, f"The message is larger than {MAX_BODY:,} bytes.")
     if declared.isdecimal() and int(declared[:12]) > MAX_BODY:
-        raise too_large
+        raise _too_large()
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -114,9 +126,13 @@ async def read_body(receive: Receive, headers: Headers) -> bytes:
         chunks.append(event.get("body", b""))
         size += len(chunks[-1])
         if size > MAX_BODY:
-            raise too_large
+            raise _too_large()
         if not event.get("more_body"):
             return b"".join(chunks)
+
+
+def _too_large() -> HttpError:
+    return HttpError(413, f"The message is larger than {MAX_BODY:,} bytes.")
 
 
 async def respond_problem(send: Send, error: HttpError) -> None:

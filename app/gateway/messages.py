@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.gateway.snapshots import to_bytes
+from converters import json_values
 from converters.json_values import exact_integer, exact_number
 
 PARSE_ERROR: Final = -32700
@@ -116,7 +117,7 @@ _ALL_DIGITS: Final = json.JSONDecoder(
 
 def result_bytes(request_id: RequestId | None, result: bytes) -> bytes:
     """Write a response around an already rendered result."""
-    return b'{"jsonrpc":"2.0","id":' + to_bytes(request_id) + b',"result":' + result + b"}"
+    return b'{"jsonrpc":"2.0","id":' + json_values.to_bytes(request_id) + b',"result":' + result + b"}"
 
 
 def error_bytes(request_id: RequestId | None, code: int, message: str, data: Any = None) -> bytes:

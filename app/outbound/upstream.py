@@ -226,6 +226,9 @@ class HttpUpstream:
     async def _authorized(self, call: _Call, url: str) -> ApiResponse:
         """Send with credentials added, once more where the API's challenge asks for it (RFC 7616)."""
         plan = call.plan
+        if call.authorization.digest is None and call.authorization.certificate is None and not call.authorities:
+            attempt = call.authorization.applied(url, plan.headers)
+            return await self._exchanges.exchange(plan, attempt, call.on_chunk)
         flow = call.authorization.flow(plan.method, url, plan.headers, client_nonce=_client_nonce, body=plan.body)
         context = self._contexts.find(call.authorities, call.authorization.certificate)
         attempt = next(flow)

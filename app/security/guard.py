@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -171,6 +172,8 @@ def _split(origin: str) -> tuple[str, str]:
         return "", ""
 
 
+# Clients call a gateway by few names, and taking one out of a field costs more than the rest of the check.
+@lru_cache(maxsize=1024)
 def _host_name(host: str) -> str:
     return _split(f"//{host}")[1]
 
