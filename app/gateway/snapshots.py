@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from app.gateway.policies import Policies
 from app.gateway.projection import MISSING_TOOL_FIELDS
 from app.gateway.tool_search import ToolSearch
-from converters import ToolDefinition
+from converters import ToolDefinition, json_values
 from converters.arguments import ArgumentChecker
 from converters.authorization import Authorization, HeldCredentials, Refusal, authorize
 from converters.origins import origin
@@ -42,15 +42,11 @@ class ServerTool:
     """One callable tool of a snapshot."""
 
     def __init__(self, stored: Mapping[str, Any], snapshot: ServerSnapshot) -> None:
-        """Keep the stored definition; it is read at the first call."""
-        self._stored = stored
+        """Keep the stored definition as JSON, a quarter of the room of its values; it is read at the first call."""
+        self.name = str(stored["name"])
+        self._stored = json_values.to_bytes(stored)
         self._snapshot = snapshot
         self._authorized: tuple[HeldCredentials, Authorization | Refusal] | None = None
-
-    @property
-    def name(self) -> str:
-        """The tool's name."""
-        return str(self._stored["name"])
 
     @property
     def policies(self) -> Policies:
@@ -60,7 +56,12 @@ class ServerTool:
     @cached_property
     def definition(self) -> ToolDefinition:
         """The tool's definition."""
-        return ToolDefinition.from_json(self._stored)
+        return ToolDefinition.from_json(self.stored())
+
+    def stored(self) -> dict[str, Any]:
+        """Give the stored definition."""
+        stored: dict[str, Any] = json.loads(self._stored)
+        return stored
 
     @cached_property
     def checker(self) -> ArgumentChecker:
@@ -156,7 +157,6 @@ class ServerSnapshot:
         self.security_schemes = read_schemes(security_schemes or {}, openapi)
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
         self._former_names = former_names or {}
-        self._definitions = definitions
         self._lists: dict[str, bytes] = {}
 
     def tool_list(self, version: str) -> bytes:
@@ -174,7 +174,7 @@ class ServerSnapshot:
         listing = self.policies.tool_listing
         is_large = listing == "auto" and (len(self.tools) > MANY_TOOLS or len(to_bytes(self._direct())) > LONG_LIST)
         if listing == "search" or is_large:
-            return ToolSearch(self.title, self._definitions, current_name=self._current_name)
+            return ToolSearch(self.title, self._stored(), current_name=self._current_name)
         return None
 
     def tool(self, name: str) -> ServerTool | None:
@@ -186,7 +186,10 @@ class ServerSnapshot:
         return current if name not in self.tools and time.time() < until else name
 
     def _direct(self) -> list[dict[str, Any]]:
-        return [ToolDefinition.from_json(each).to_tool() for each in self._definitions]
+        return [ToolDefinition.from_json(each).to_tool() for each in self._stored()]
+
+    def _stored(self) -> list[dict[str, Any]]:
+        return [each.stored() for each in self.tools.values()]
 
     def lists_the_same_as(self, other: ServerSnapshot) -> bool:
         """Tell whether a client sees the same tools in both."""
