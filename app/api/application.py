@@ -36,6 +36,7 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         dependencies=[Depends(permitted)],
+        responses=problems.RESPONSES,
     )
     api.state.control = control
     problems.install(api)

@@ -26,6 +26,26 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE: Final = "application/problem+json"
 
+_PROBLEM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "pointer": {"type": "string"},
+    },
+}
+"""A Problem Details object (RFC 9457 section 3) with our members."""
+
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": description, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
+    for status, description in (("4XX", "Why the request is refused."), ("5XX", "Why it cannot be answered now."))
+}
+"""What every operation may also answer, for the control plane's own description."""
+
 _STATUS: Final[Mapping[str, int]] = {
     "namespace_not_found": 404,
     "server_not_found": 404,
