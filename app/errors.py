@@ -23,6 +23,17 @@ class CausewayError(Exception):
         self.message = message
 
 
+class TooManyRequestsError(CausewayError):
+    """Somebody asks for more than they may; `retry_after` is how many seconds to wait."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        """Keep the sentence and the seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class UpstreamError(CausewayError):
     """The API behind a tool gave no usable answer; its sentence is fit for the caller and holds no URL query.
 

@@ -14,6 +14,7 @@ from app.api.dependencies import PreviewedCall
 from app.gateway.authorizing import CredentialMissingError, previewed
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
 from app.gateway.catalog import SnapshotCatalog
+from app.gateway.limits import Limits
 from app.gateway.policies import Policies
 from app.gateway.ports import Delivery, Posted
 from app.gateway.server import McpEndpoint
@@ -25,9 +26,10 @@ from app.registry.changed_servers import ChangedServers
 from app.registry.notifications import open_notifications
 from app.registry.process_channel import ProcessChannel
 from app.security.authentication import OPEN_PREFIX, AdminKey, Authentication, Authenticator
-from app.security.callers import LOCAL
+from app.security.callers import LOCAL, CallerLimits
 from app.security.guard import Guard, rules_for
 from app.security.issuer_keys import IssuerKeys
+from app.security.keys import ApiKeys
 from app.security.operator_secrets import OperatorSecrets
 from app.security.protected_resources import ProtectedResources
 from app.security.secret_keys import load_keys
@@ -40,7 +42,9 @@ from app.services.credentials import Credentials, credentials_path
 from app.services.declared_servers import DeclaredServers
 from app.services.events import ServerEvents
 from app.services.import_description import ImportDescription
+from app.services.import_turns import ImportTurns
 from app.services.issuers import Issuers
+from app.services.keys import Keys
 from app.services.live_servers import LiveServers
 from app.services.namespaces import Namespaces
 from app.services.own_server import OwnServer
@@ -104,6 +108,7 @@ class Application:
             deadline=settings.call_timeout,
             credentials=self.credentials,
             tokens=tokens,
+            limits=_limits(settings),
         )
         self.connections = Connections(self.database, self._user_tokens)
         self._connecting = Connecting(
@@ -119,10 +124,13 @@ class Application:
             files=ServerFiles(settings.data_dir, settings.registry_url) if self._notifications else None,
         )
         events.listen(self.live.refresh)
+        api_keys = ApiKeys()
+        self.keys = Keys(self.database, api_keys)
         compiler = Compiler()
         self.servers = Servers(self.database, compiler, events)
         fetcher = DocumentFetcher(policy)
-        self.importer = ImportDescription(self.database, compiler, fetcher, events)
+        turns = ImportTurns(settings.namespace_imports)
+        self.importer = ImportDescription(self.database, compiler, fetcher, events, turns=turns)
         self.refreshing = Refreshing(self.database, self.importer, fetcher)
         self._issuer_keys = IssuerKeys(_small_documents(policy))
         issuers = Issuers(self.database)
@@ -139,7 +147,8 @@ class Application:
                 tools=self.tools,
                 credentials=self.credentials,
                 connections=self.connections,
-                namespaces=Namespaces(self.database, events),
+                namespaces=Namespaces(self.database, events, self.keys),
+                keys=self.keys,
                 issuers=issuers,
                 resources=resources,
                 tool_port=_GatewayTools(self.catalog, self._calls, self.credentials),
@@ -157,7 +166,7 @@ class Application:
             scopes=resources,
         )
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
-        guard = Guard(self._route, rules, _authentication(settings, resources))
+        guard = Guard(self._route, rules, _authentication(settings, api_keys, resources))
         self._guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -201,7 +210,8 @@ class Application:
             following.append(asyncio.create_task(self.refreshing.follow()))
             if self._vault is not None:
                 following.append(asyncio.create_task(self._reread_secrets()))
-            yield
+            async with self.keys.following():
+                yield
         finally:
             for each in following:
                 each.cancel()
@@ -333,11 +343,15 @@ class _GatewayTools:
         return snapshot
 
 
-def _authentication(settings: Settings, resources: ProtectedResources) -> Authentication:
+def _limits(settings: Settings) -> Limits:
+    return Limits(CallerLimits(settings.key_calls_per_minute, settings.key_concurrent_calls, settings.key_streams))
+
+
+def _authentication(settings: Settings, api_keys: ApiKeys, resources: ProtectedResources) -> Authentication:
     if settings.is_local:
-        return Authentication((), otherwise=LOCAL)
-    keys: list[Authenticator] = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
-    return Authentication((*keys, resources), challenge=resources.challenge)
+        return Authentication([api_keys], otherwise=LOCAL)
+    admin: list[Authenticator] = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
+    return Authentication([api_keys, *admin, resources], challenge=resources.challenge)
 
 
 def _small_documents(policy: EgressPolicy) -> Callable[[str], Awaitable[bytes]]:

@@ -96,6 +96,10 @@ class Settings(BaseSettings):
         description="Paths of the Vault's API (by commas), such as secret/data/apis: what is at or below them is read.",
     )
     vault_ttl: float = Field(300.0, ge=1, le=86_400, description="Seconds after which the Vault is asked again.")
+    key_calls_per_minute: int = Field(600, ge=1, description="Tool calls that one key may make in a minute.")
+    key_concurrent_calls: int = Field(50, ge=1, description="Tool calls that one key may have under way.")
+    key_streams: int = Field(20, ge=1, description="Streams that one key may have open.")
+    namespace_imports: int = Field(2, ge=1, description="Imports that one namespace may have under way; more wait.")
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 
     @field_validator(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from app.api import (
     connections,
@@ -12,12 +12,14 @@ from app.api import (
     declarations,
     health,
     issuers,
+    keys,
     namespaces,
     problems,
     revisions,
     servers,
     tools,
 )
+from app.api.permissions import permitted
 
 if TYPE_CHECKING:
     from app.api.dependencies import ControlPlane
@@ -33,9 +35,22 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(permitted)],
+        responses=problems.RESPONSES,
     )
     api.state.control = control
     problems.install(api)
-    for module in (health, namespaces, issuers, servers, revisions, declarations, tools, credentials, connections):
+    for module in (
+        health,
+        namespaces,
+        issuers,
+        servers,
+        revisions,
+        declarations,
+        tools,
+        credentials,
+        connections,
+        keys,
+    ):
         api.include_router(module.router)
     return api

@@ -17,6 +17,7 @@ from app.services.credentials import Credentials
 from app.services.declared_servers import DeclaredServers
 from app.services.import_description import ImportDescription
 from app.services.issuers import Issuers
+from app.services.keys import Keys
 from app.services.namespaces import Namespaces
 from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
@@ -67,6 +68,7 @@ class ControlPlane:
     namespaces: Namespaces
     issuers: Issuers
     resources: ProtectedResources
+    keys: Keys
     tool_port: ToolPort
     public_url: str
     has_own_url: bool = False

@@ -9,13 +9,13 @@ from app.api.dependencies import Control
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/healthz")
+@router.get("/healthz", operation_id="healthz")
 async def healthz() -> dict[str, str]:
     """Tell that the process answers."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", operation_id="readyz")
 async def readyz(control: Control, response: Response) -> dict[str, str]:
     """Tell whether the database is reachable and migrated, and its secrets can be read."""
     if not await control.database.is_ready():

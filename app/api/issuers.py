@@ -60,7 +60,7 @@ async def delete_issuer(control: Control, namespace: NamespaceName) -> None:
     await control.issuers.delete(namespace)
 
 
-@router.get(METADATA_PATH + "/mcp/{namespace}/{server}", include_in_schema=False)
+@router.get(METADATA_PATH + "/mcp/{namespace}/{server}", include_in_schema=False, operation_id="protected_resource")
 async def protected_resource(control: Control, namespace: str, server: str) -> dict[str, Any]:
     """Give the Protected Resource Metadata of a server (RFC 9728 section 3)."""
     named = server_at(f"/mcp/{namespace}/{server}")

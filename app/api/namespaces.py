@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 
-from app.api.dependencies import Control, Cursor, Limit, NamespaceName
+from app.api.dependencies import Control, Cursor, Limit, NamespaceName, Who
 from app.api.schemas import Namespace, NamespaceList, NewNamespace
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ def _shown(record: NamespaceRecord) -> Namespace:
 
 
 @router.get("", operation_id="list_namespaces", summary="List namespaces")
-async def list_namespaces(control: Control, cursor: Cursor = None, limit: Limit = 50) -> NamespaceList:
-    """List the namespaces of this gateway."""
-    page = await control.namespaces.list(cursor=cursor, limit=limit)
+async def list_namespaces(control: Control, who: Who, cursor: Cursor = None, limit: Limit = 50) -> NamespaceList:
+    """List the namespaces that you reach."""
+    page = await control.namespaces.list(by=who, cursor=cursor, limit=limit)
     return NamespaceList(items=[_shown(each) for each in page.items], next_cursor=page.next_cursor)
 
 

@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.api.changes import change_members
-from app.errors import CausewayError
+from app.api.permissions import InsufficientScopeError
+from app.errors import CausewayError, TooManyRequestsError
 from app.security.guard import MAX_BODY, BodyTooLargeError
 from app.services.declared_servers import DeclarationError
 from app.services.publishing import BreakingChangeError, ServerFrozenError
@@ -25,6 +26,26 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE: Final = "application/problem+json"
 
+_PROBLEM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "pointer": {"type": "string"},
+    },
+}
+"""A Problem Details object (RFC 9457 section 3) with our members."""
+
+RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": description, "content": {MEDIA_TYPE: {"schema": _PROBLEM}}}
+    for status, description in (("4XX", "Why the request is refused."), ("5XX", "Why it cannot be answered now."))
+}
+"""What every operation may also answer, for the control plane's own description."""
+
 _STATUS: Final[Mapping[str, int]] = {
     "namespace_not_found": 404,
     "server_not_found": 404,
@@ -36,6 +57,10 @@ _STATUS: Final[Mapping[str, int]] = {
     "credential_not_found": 404,
     "connection_not_found": 404,
     "security_scheme_not_found": 404,
+    "key_not_found": 404,
+    "key_invalid": 422,
+    "insufficient_scope": 403,
+    "too_many_requests": 429,
     "credential_unbound": 422,
     "secret_source_invalid": 422,
     "namespace_exists": 409,
@@ -82,12 +107,28 @@ def problem(code: str, detail: str, *, status: int | None = None, **members: Any
 
 def install(api: FastAPI) -> None:
     """Have every error of `api` answered as a problem."""
+    api.add_exception_handler(InsufficientScopeError, _insufficient_scope)
+    api.add_exception_handler(TooManyRequestsError, _too_many_requests)
     api.add_exception_handler(CausewayError, _service_error)
     api.add_exception_handler(ConverterError, _converter_error)
     api.add_exception_handler(RequestValidationError, _invalid_request)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(BodyTooLargeError, _body_too_large)
     api.add_exception_handler(Exception, _unexpected)
+
+
+async def _insufficient_scope(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, InsufficientScopeError)  # noqa: S101 - registered for this class
+    answer = problem(error.code, error.message)
+    answer.headers["www-authenticate"] = error.challenge
+    return answer
+
+
+async def _too_many_requests(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooManyRequestsError)  # noqa: S101 - registered for this class
+    answer = problem(error.code, error.message)
+    answer.headers["retry-after"] = str(error.retry_after)
+    return answer
 
 
 async def _service_error(_: Request, error: Exception) -> JSONResponse:

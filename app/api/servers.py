@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.changes import change_members
-from app.api.dependencies import Control, Cursor, Limit, NamespaceName, ServerName
+from app.api.dependencies import Control, Cursor, Limit, NamespaceName, ServerName, Who
+from app.api.permissions import check_new_server
 from app.api.revision_schemas import ImportedServer, ImportPreview, ImportQuery, ImportResult
 from app.api.schemas import (
     Condition,
@@ -109,19 +110,20 @@ def _summary(control: ControlPlane, server: ServerRecord) -> ServerSummary:
 @router.post(
     "", status_code=201, operation_id="create_server", summary="Import a description", openapi_extra=REQUEST_BODY
 )
-async def create_server(control: Control, namespace: NamespaceName, request: Request) -> Server:
+async def create_server(control: Control, who: Who, namespace: NamespaceName, request: Request) -> Server:
     """Compile an OpenAPI description and serve it as a new MCP server."""
     upload = await read_upload(request)
+    check_new_server(who, namespace, upload.name)
     name = await control.importer.create(namespace, upload.name, source=upload.source, options=upload.options)
     return shown(control, await control.servers.read(namespace, name))
 
 
 @router.get("", operation_id="list_servers", summary="List servers")
 async def list_servers(
-    control: Control, namespace: NamespaceName, cursor: Cursor = None, limit: Limit = 50
+    control: Control, who: Who, namespace: NamespaceName, cursor: Cursor = None, limit: Limit = 50
 ) -> ServerList:
-    """List the servers of a namespace by name."""
-    page = await control.servers.list(namespace, cursor=cursor, limit=limit)
+    """List the servers of a namespace that you reach, by name."""
+    page = await control.servers.list(namespace, by=who, cursor=cursor, limit=limit)
     return ServerList(items=[_summary(control, each) for each in page.items], next_cursor=page.next_cursor)
 
 

@@ -67,10 +67,11 @@ def _authorization(chosen: ToolAuthorization) -> Authorization:
 
 
 @router.get("", operation_id="list_tools", summary="List tools")
-async def list_tools(control: Control, namespace: NamespaceName, server: ServerName) -> ToolList:
-    """List the tools of a server in document order, disabled ones included."""
+async def list_tools(control: Control, who: Who, namespace: NamespaceName, server: ServerName) -> ToolList:
+    """List the tools of a server that you reach in document order, disabled ones included."""
     definitions = await control.tools.list(namespace, server)
-    return ToolList(items=[ToolSummary(**_summary(each)) for each in definitions])
+    reached = [each for each in definitions if who.reaches_tool(namespace, server, each["name"])]
+    return ToolList(items=[ToolSummary(**_summary(each)) for each in reached])
 
 
 @router.get("/{tool}", operation_id="get_tool", summary="Read a tool")

@@ -29,6 +29,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "call": "Call one tool of a running server.",
     "connect": "Print a client's configuration for a server.",
     "stdio": "Bridge standard input and output to a server, for clients without HTTP.",
+    "keys": "Create, list and revoke API keys.",
     "secrets": "Work on the encryption of stored credentials.",
     "version": "Print the version.",
 }

@@ -23,7 +23,9 @@ from app.gateway.authorizing import (
     told,
 )
 from app.gateway.hops import TooManyHopsError, next_hop
+from app.gateway.limits import Limits
 from app.gateway.sending import Sending
+from app.security.callers import NO_LIMITS
 from converters import ArgumentsError
 from converters.passed_fields import passed
 from converters.request_plans import ServerUnknownError, plan
@@ -60,8 +62,9 @@ class ToolCalls:
         deadline: float,
         credentials: CredentialSource | None = None,
         tokens: TokenSource | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """Send through `upstream` with `credentials` and `tokens`, by default none.
+        """Send through `upstream` with `credentials` and `tokens`, by default none, within `limits` of each caller.
 
         `deadline` in seconds bounds one call.
         """
@@ -69,6 +72,7 @@ class ToolCalls:
         self._upstream = upstream
         self._credentials = credentials or WithoutCredentials()
         self._tokens = tokens or WithoutTokens()
+        self.limits = limits or Limits(NO_LIMITS)
         self._deadline = deadline
         # One thread: more would not be faster, and would take more turns from the event loop.
         self._shaping = ThreadPoolExecutor(1, "large-answers")
@@ -86,11 +90,23 @@ class ToolCalls:
         caller: Caller,
         on_chunk: OnChunk | None = None,
     ) -> ToolResult:
-        """Perform one call for `caller`; raises only `UnknownToolError`.
+        """Perform one call for `caller`; raises only `UnknownToolError` and `TooManyRequestsError`.
 
         `on_chunk` is told the media type and each piece of the API's answer as it comes.
         """
         tool = find_tool(snapshot, name, caller)
+        with self.limits.call(caller):
+            return await self._call(snapshot, tool, arguments, caller=caller, on_chunk=on_chunk)
+
+    async def _call(
+        self,
+        snapshot: ServerSnapshot,
+        tool: ServerTool,
+        arguments: Mapping[str, Any],
+        *,
+        caller: Caller,
+        on_chunk: OnChunk | None,
+    ) -> ToolResult:
         held = self._credentials.held(snapshot.namespace, snapshot.name)
         mask = CallMask(snapshot.key, held, self._tokens, caller)
         deadline = min(self._deadline, snapshot.policies.call_timeout or self._deadline)

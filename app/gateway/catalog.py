@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from app.gateway.ports import Watcher
     from app.gateway.snapshots import ServerSnapshot
+    from app.security.callers import Caller
 
 _Key = tuple[str, str]
 
@@ -21,7 +22,7 @@ class SnapshotCatalog:
         """Start empty."""
         self._snapshots: dict[_Key, ServerSnapshot] = {}
         # Keyed by a token, because equal callables may watch twice.
-        self._watchers: dict[_Key, dict[object, Watcher]] = {}
+        self._watchers: dict[_Key, dict[object, tuple[Watcher, Caller]]] = {}
 
     def find(self, namespace: str, server: str) -> ServerSnapshot | None:
         """Give the current snapshot of a server, or None."""
@@ -33,22 +34,25 @@ class SnapshotCatalog:
         before = self._snapshots.get(key)
         self._snapshots[key] = snapshot
         # Lists are compared only for those who watch: writing one takes a while.
-        if key in self._watchers and (before is None or not snapshot.lists_the_same_as(before)):
-            self._tell(key, is_served=True)
+        for watcher, caller in tuple(self._watchers.get(key, {}).values()):
+            is_other = before is None or not snapshot.seen_by(caller).lists_the_same_as(before.seen_by(caller))
+            if is_other:
+                _tell(watcher, is_served=True)
 
     def drop(self, namespace: str, server: str) -> None:
         """Serve this server no more."""
         if self._snapshots.pop((namespace, server), None) is not None:
-            self._tell((namespace, server), is_served=False)
+            for watcher, _ in tuple(self._watchers.get((namespace, server), {}).values()):
+                _tell(watcher, is_served=False)
 
     def all(self) -> Mapping[_Key, ServerSnapshot]:
         """Give every live snapshot by (namespace, name)."""
         return dict(self._snapshots)
 
-    def watch(self, namespace: str, server: str, watcher: Watcher) -> Callable[[], None]:
-        """Have `watcher` told of another list of tools (True), and of the server's end (False)."""
+    def watch(self, namespace: str, server: str, watcher: Watcher, *, caller: Caller) -> Callable[[], None]:
+        """Have `watcher` told of another list of tools for `caller` (True), and of the server's end (False)."""
         key, token = (namespace, server), object()
-        self._watchers.setdefault(key, {})[token] = watcher
+        self._watchers.setdefault(key, {})[token] = watcher, caller
         return partial(self._unwatch, key, token)
 
     def _unwatch(self, key: _Key, token: object) -> None:
@@ -57,6 +61,6 @@ class SnapshotCatalog:
         if not watchers:
             self._watchers.pop(key, None)
 
-    def _tell(self, key: _Key, *, is_served: bool) -> None:
-        for watcher in tuple(self._watchers.get(key, {}).values()):
-            watcher(is_served)
+
+def _tell(watcher: Watcher, *, is_served: bool) -> None:
+    watcher(is_served)

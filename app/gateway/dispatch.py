@@ -76,7 +76,7 @@ class NotPermittedError(KernelError):
 
 
 def _refusal(snapshot: ServerSnapshot, name: str, message: str) -> KernelError:
-    return NotPermittedError(name, message) if name in snapshot.tools else KernelError(INVALID_PARAMS, message)
+    return NotPermittedError(name, message) if snapshot.has_tool(name) else KernelError(INVALID_PARAMS, message)
 
 
 def _call_params(message: Message) -> tuple[str, dict[str, Any]]:

@@ -48,6 +48,11 @@ class HttpError(Exception):
         self.headers = headers
 
 
+def too_many_requests(sentence: str, retry_after: int) -> HttpError:
+    """Give the answer to a caller who asks for more than they may (RFC 6585 section 4)."""
+    return HttpError(429, sentence, ((b"retry-after", str(retry_after).encode()),))
+
+
 class ClientGoneError(Exception):
     """The client closed the connection before its answer."""
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, quote
 
+from app.errors import TooManyRequestsError
 from app.gateway import messages
 from app.gateway.event_stream import event
 from app.gateway.http_exchange import HttpError, accepted, check_post, headers_of, read_body, respond
 from app.gateway.kernel import Era, KernelError, negotiated_version
-from app.gateway.messages import INTERNAL_ERROR, MessageError, error_bytes, result_bytes
+from app.gateway.messages import INTERNAL_ERROR, INVALID_REQUEST, MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import OpenStream
 from app.gateway.ports import Delivery, Posted
 from app.gateway.snapshots import to_bytes
@@ -104,14 +105,14 @@ class LegacySse:
             raise HttpError(405, "Open the stream with GET.", ((b"allow", b"GET"),))
         if not accepted(headers, "text/event-stream", "text/*"):
             raise HttpError(406, "Accept text/event-stream: the answer is a stream of events.")
-        self._streams.check(snapshot.key)
+        self._streams.check(snapshot.key, caller_of(scope))
         session = _Session(snapshot.key, caller_of(scope))
         session_id = f"{self._relay.process if self._relay else 'p'}.{secrets.token_urlsafe(24)}"
         session.stream.push(b"event: endpoint\ndata: " + self._endpoint(snapshot, session_id).encode() + b"\n\n")
         self._sessions[session_id] = session
-        unwatch = self._catalog.watch(snapshot.namespace, snapshot.name, session.on_change)
+        unwatch = self._catalog.watch(snapshot.namespace, snapshot.name, session.on_change, caller=session.caller)
         try:
-            await self._streams.run(snapshot.key, session.stream, receive, send)
+            await self._streams.run(snapshot.key, session.stream, session.caller, receive=receive, send=send)
         finally:
             unwatch()
             del self._sessions[session_id]
@@ -159,7 +160,7 @@ class LegacySse:
             return Delivery(400, "A request with this id waits for its answer already.")
         if len(session.working) >= MAX_REQUESTS:
             return Delivery(429, f"{MAX_REQUESTS} requests of this stream wait for their answers already.")
-        self._begin(session, snapshot, message, message.request_id)
+        self._begin(session, snapshot.seen_by(session.caller), message, message.request_id)
         return Delivery(202)
 
     def _begin(self, session: _Session, snapshot: ServerSnapshot, message: Message, request_id: RequestId) -> None:
@@ -179,6 +180,8 @@ class LegacySse:
             result = await self._dispatcher.result(snapshot, message, era, caller=session.caller, push=session.push)
         except KernelError as error:
             answer = error_bytes(message.request_id, error.code, error.message, error.data)
+        except TooManyRequestsError as error:
+            answer = error_bytes(message.request_id, INVALID_REQUEST, error.message, {"retryAfter": error.retry_after})
         else:
             answer = result_bytes(message.request_id, result)
             if message.method == "initialize":

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from app.gateway.event_stream import STREAM_HEADERS
 from app.gateway.http_exchange import HttpError, hang_up
+from app.gateway.limits import Limits
+from app.security.callers import NO_LIMITS
 
 if TYPE_CHECKING:
     from app.gateway.http_exchange import Receive, Send
+    from app.security.callers import Caller
 
 KEEP_ALIVE: Final = 15.0
 """Seconds without an event after which a comment is sent: proxies close idle connections after 30 to 60."""
@@ -78,28 +81,31 @@ class OpenStream:
 
 
 class OpenStreams:
-    """The streams that are open in this process, bounded for each server."""
+    """The streams that are open in this process, bounded for each server and each caller."""
 
-    def __init__(self, *, most: int = MAX_STREAMS) -> None:
-        """Allow `most` streams for each server."""
+    def __init__(self, *, most: int = MAX_STREAMS, limits: Limits | None = None) -> None:
+        """Allow `most` streams for each server, and what `limits` say for each caller."""
         self._most = most
+        self._limits = limits or Limits(NO_LIMITS)
         self._open: set[OpenStream] = set()
         self._counts: Counter[str] = Counter()
 
-    async def run(self, server: str, stream: OpenStream, receive: Receive, send: Send) -> None:
-        """Answer a request with a stream of `server`, for which `check` has found room."""
+    async def run(self, server: str, stream: OpenStream, caller: Caller, *, receive: Receive, send: Send) -> None:
+        """Answer a request of `caller` with a stream of `server`, for which `check` has found room."""
         self._open.add(stream)
         self._counts[server] += 1
         try:
-            await stream.run(receive, send)
+            with self._limits.stream(caller):
+                await stream.run(receive, send)
         finally:
             self._open.discard(stream)
             self._counts[server] -= 1
             if not self._counts[server]:
                 del self._counts[server]
 
-    def check(self, server: str) -> None:
-        """Raise `HttpError` where `server` has as many streams open as it may."""
+    def check(self, server: str, caller: Caller) -> None:
+        """Raise `HttpError` where `server` has too many streams open, `TooManyRequestsError` where `caller` has."""
+        self._limits.check_stream(caller)
         if self._counts[server] >= self._most:
             sentence = f"This server has {self._most} streams open: close one, or try again later."
             raise HttpError(503, sentence, ((b"retry-after", b"30"),))

@@ -28,8 +28,8 @@ class ToolCatalog(Protocol):
         """Give the current snapshot of a server, or None where there is none (or it is disabled)."""
         ...
 
-    def watch(self, namespace: str, server: str, watcher: Watcher) -> Callable[[], None]:
-        """Have `watcher` told when the server's list of tools is another one; gives what ends that.
+    def watch(self, namespace: str, server: str, watcher: Watcher, *, caller: Caller) -> Callable[[], None]:
+        """Have `watcher` told when the list of tools that `caller` sees is another one; gives what ends that.
 
         It is told True for another list, False when the server is served no more.
         """

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from app.errors import TooManyRequestsError
 from app.gateway import messages
 from app.gateway.dispatch import Dispatcher, NotPermittedError
 from app.gateway.event_stream import EventStream
@@ -24,6 +25,7 @@ from app.gateway.http_exchange import (
     read_body,
     respond,
     respond_problem,
+    too_many_requests,
 )
 from app.gateway.kernel import Era, KernelError, classify, http_status
 from app.gateway.legacy_sse import LegacySse
@@ -78,14 +80,14 @@ class McpEndpoint:
         self._catalog = catalog
         self._scopes = scopes
         self._dispatcher = Dispatcher(calls)
-        self._streams = OpenStreams(most=max_streams)
+        self._streams = OpenStreams(most=max_streams, limits=calls.limits)
         self._subscriptions = Subscriptions(catalog, self._streams)
         self._legacy = LegacySse(catalog, self._dispatcher, self._streams, public_path=public_path, relay=relay)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         try:
-            snapshot, rest = self._find(scope["path"])
+            snapshot, rest = self._find(scope["path"], caller_of(scope))
             if rest == ["sse"]:
                 await self._legacy.open(snapshot, scope, receive, send)
             elif rest == ["messages"]:
@@ -94,6 +96,8 @@ class McpEndpoint:
                 await self._post(snapshot, scope, receive, send)
         except HttpError as error:
             await respond_problem(send, error)
+        except TooManyRequestsError as error:
+            await respond_problem(send, too_many_requests(error.message, error.retry_after))
         except ClientGoneError:
             return
 
@@ -101,14 +105,18 @@ class McpEndpoint:
         """End every open stream, because this process stops."""
         self._streams.end()
 
-    def _find(self, path: str) -> tuple[ServerSnapshot, list[str]]:
+    def _find(self, path: str, caller: Caller) -> tuple[ServerSnapshot, list[str]]:
+        """Find a server as `caller` sees it; what a caller does not reach is not there."""
         parts = path.removesuffix("/").split("/")
         rest = parts[_SERVER_PARTS:]
         is_known = len(parts) >= _SERVER_PARTS and rest in ([], ["sse"], ["messages"])
         snapshot = self._catalog.find(parts[2], parts[3]) if is_known else None
-        if snapshot is None:
+        if snapshot is None or not caller.reaches(snapshot.namespace, snapshot.name):
             raise HttpError(404, "There is no MCP server at this URL.")
-        return snapshot, rest
+        if not caller.may("call"):
+            challenge = b'Bearer realm="causeway", error="insufficient_scope", scope="call"'
+            raise HttpError(403, "This needs a key with the scope call.", ((b"www-authenticate", challenge),))
+        return snapshot.seen_by(caller), rest
 
     async def _post(self, snapshot: ServerSnapshot, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
@@ -127,7 +135,9 @@ class McpEndpoint:
         try:
             era = classify(message, headers)
             if era.is_modern and message.method == LISTEN:
-                await self._subscriptions.answer(snapshot, message, headers, receive=receive, send=send)
+                await self._subscriptions.answer(
+                    snapshot, message, headers, caller=caller_of(scope), receive=receive, send=send
+                )
                 return
         except KernelError as error:
             await respond(send, http_status(error.code), _error(message, error))

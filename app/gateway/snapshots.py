@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,12 +26,16 @@ from converters.security import read_schemes
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from app.security.callers import Caller
+
 LIST_TTL_MS: Final = 60_000
 """How long a client may keep a tool list (2026-07-28, `ttlMs`)."""
 MANY_TOOLS: Final = 100
 LONG_LIST: Final = 256 * 1024
 """Tools, and bytes of their list, beyond which `auto` lists three tools to search the others: some 64,000 tokens."""
 
+_MAX_VIEWS: Final = 64
+"""Selections of one server's tools whose lists are kept."""
 _MODERN: Final = "2026-07-28"
 _NEWEST_HANDSHAKE: Final = "2025-11-25"
 
@@ -156,8 +161,37 @@ class ServerSnapshot:
         self.certificate_authorities = certificate_authorities
         self.security_schemes = read_schemes(security_schemes or {}, openapi)
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
+        self._listed = tuple(self.tools)
+        self.has_tool = self.tools.__contains__
+        """Whether there is a tool, for this caller or others: what further scopes could permit."""
         self._former_names = former_names or {}
         self._lists: dict[str, bytes] = {}
+        self._views: dict[frozenset[str], ServerSnapshot] = {}
+
+    def seen_by(self, caller: Caller) -> ServerSnapshot:
+        """Give the server as it is for a caller: without the tools that are not for them."""
+        names = caller.tools
+        if "*" in names:
+            return self
+        view = self._views.get(names)
+        if view is None:
+            if len(self._views) >= _MAX_VIEWS:
+                self._views.clear()
+            view = self._views[names] = self._with(names)
+        return view
+
+    def _with(self, names: frozenset[str]) -> ServerSnapshot:
+        """Give the same server with some of its tools, whose validators are shared.
+
+        One that had such a name a while ago is called by that name still, and not listed under another.
+        """
+        renamed = {current for former, (current, _) in self._former_names.items() if former in names}
+        view = copy(self)
+        view.__dict__.pop("search", None)
+        view.tools = {name: tool for name, tool in self.tools.items() if name in names | renamed}
+        view._listed = tuple(name for name in self._listed if name in names)  # noqa: SLF001 - a copy of ours
+        view._lists, view._views = {}, {}  # noqa: SLF001 - as above
+        return view
 
     def tool_list(self, version: str) -> bytes:
         """Give the `tools/list` result for a protocol version as JSON, rendered at most once."""
@@ -189,7 +223,7 @@ class ServerSnapshot:
         return [ToolDefinition.from_json(each).to_tool() for each in self._stored()]
 
     def _stored(self) -> list[dict[str, Any]]:
-        return [each.stored() for each in self.tools.values()]
+        return [self.tools[name].stored() for name in self._listed]
 
     def lists_the_same_as(self, other: ServerSnapshot) -> bool:
         """Tell whether a client sees the same tools in both."""

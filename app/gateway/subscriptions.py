@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.gateway.open_streams import OpenStreams
     from app.gateway.ports import ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
+    from app.security.callers import Caller
 
 LISTEN: Final = "subscriptions/listen"
 _SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
@@ -35,9 +36,16 @@ class Subscriptions:
         self._streams = streams
 
     async def answer(
-        self, snapshot: ServerSnapshot, message: Message, headers: Headers, *, receive: Receive, send: Send
+        self,
+        snapshot: ServerSnapshot,
+        message: Message,
+        headers: Headers,
+        *,
+        caller: Caller,
+        receive: Receive,
+        send: Send,
     ) -> None:
-        """Answer a request with a stream.
+        """Answer a request of `caller` with a stream.
 
         Raises:
             HttpError: where the client takes no stream, or the server has too many.
@@ -49,7 +57,7 @@ class Subscriptions:
             raise KernelError(INVALID_PARAMS, "`notifications` must be an object that names the notices wanted.")
         if not accepted(headers, "text/event-stream", "text/*"):
             raise HttpError(406, "Accept text/event-stream: the answer is a stream of events.")
-        self._streams.check(snapshot.key)
+        self._streams.check(snapshot.key, caller)
         is_honored = wanted.get("toolsListChanged") is True
         meta = {_SUBSCRIPTION_ID: message.request_id}
         stream = OpenStream(last=event(result_bytes(message.request_id, _ending(snapshot, meta))))
@@ -63,9 +71,9 @@ class Subscriptions:
             elif is_honored:
                 stream.push(changed)
 
-        unwatch = self._catalog.watch(snapshot.namespace, snapshot.name, on_change)
+        unwatch = self._catalog.watch(snapshot.namespace, snapshot.name, on_change, caller=caller)
         try:
-            await self._streams.run(snapshot.key, stream, receive, send)
+            await self._streams.run(snapshot.key, stream, caller, receive=receive, send=send)
         finally:
             unwatch()
 

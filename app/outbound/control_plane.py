@@ -68,7 +68,7 @@ class ControlPlaneClient:
 
         """
         answer = self._answer(method, path, **request)
-        found = answer.json() if _is_json(answer) else {} if not answer.content else None
+        found = {} if not answer.content else answer.json() if _is_json(answer) else None
         if not isinstance(found, dict):
             raise self._stranger()
         return found

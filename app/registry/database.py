@@ -12,6 +12,7 @@ from anyio import CancelScope, move_on_after
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.registry.api_keys import ApiKeys
 from app.registry.conditions import Conditions
 from app.registry.connections import Connections
 from app.registry.credentials import Credentials
@@ -45,6 +46,7 @@ class Registry:
     conditions: Conditions
     sources: Sources
     connections: Connections
+    keys: ApiKeys
 
 
 class Database:
@@ -88,6 +90,7 @@ class Database:
                 Conditions(session),
                 Sources(session),
                 Connections(session),
+                ApiKeys(session),
             )
 
     async def _enter(self, session: AsyncSession) -> None:

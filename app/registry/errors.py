@@ -104,6 +104,16 @@ class ConnectionNotFound(RegistryError):
         super().__init__(f"The server {server!r} has no such connection for the security scheme {scheme[:200]!r}.")
 
 
+class KeyNotFound(RegistryError):
+    """There is no API key of this id."""
+
+    code: ClassVar[str] = "key_not_found"
+
+    def __init__(self, key_id: str) -> None:
+        """Name the id that was asked for."""
+        super().__init__(f"There is no key {key_id[:80]!r}.")
+
+
 class InvalidCursor(RegistryError):
     """The cursor was not made by the list it was given to."""
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.registry.errors import NamespaceExists, NamespaceNotFound
 from app.registry.paging import DEFAULT_LIMIT, page, page_size, position
 from app.registry.records import NamespaceRecord, Page
-from app.registry.tables import NamespaceRow
+from app.registry.tables import ApiKeyRow, NamespaceRow
 
 _LISTING = "namespaces"
 _SELECT = select(NamespaceRow.name, NamespaceRow.created_at)
@@ -46,20 +46,26 @@ class Namespaces:
         except NamespaceExists:
             return await self._get(name)
 
-    async def list(self, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT) -> Page[NamespaceRecord]:
-        """Return a page of namespaces in order of name, or raise `InvalidCursor`."""
+    async def list(
+        self, *, among: frozenset[str] | None = None, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    ) -> Page[NamespaceRecord]:
+        """Return a page of namespaces in order of name, of all or `among` some, or raise `InvalidCursor`."""
         after, size = position(_LISTING, cursor), page_size(limit)
         query = _SELECT.order_by(NamespaceRow.name).limit(size + 1)
+        if among is not None:
+            query = query.where(NamespaceRow.name.in_(among))
         if after is not None:
             query = query.where(NamespaceRow.name > after)
         rows = await self._session.execute(query)
         return page([NamespaceRecord(*row) for row in rows], size, listing=_LISTING, key=lambda record: record.name)
 
     async def delete(self, name: str) -> None:
-        """Remove a namespace with every server in it, or raise `NamespaceNotFound`."""
+        """Remove a namespace with every server in it and every key for it, or raise `NamespaceNotFound`."""
         statement = delete(NamespaceRow).where(NamespaceRow.name == name).returning(NamespaceRow.name)
         if await self._session.scalar(statement) is None:
             raise NamespaceNotFound(name)
+        # After the namespace, which whoever adds a key for it holds until the key can be seen here.
+        await self._session.execute(delete(ApiKeyRow).where(ApiKeyRow.namespace == name))
 
     async def _get(self, name: str) -> NamespaceRecord:
         found = await self._find(name)

@@ -52,6 +52,46 @@ class IssuerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyGrant:
+    """What a key permits: scopes, a namespace, servers and tools in it, "*" for every one, and lower limits."""
+
+    scopes: tuple[str, ...]
+    namespace: str
+    servers: tuple[str, ...]
+    tools: tuple[str, ...]
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key to store: its secret's digest, the beginning that may be shown, and what it permits."""
+
+    id: str
+    digest: bytes
+    prefix: str
+    name: str
+    grant: KeyGrant
+    created_by: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRecord:
+    """A stored key; `last_used_at` is coarse, some minutes behind."""
+
+    id: str
+    digest: bytes
+    prefix: str
+    name: str
+    grant: KeyGrant
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServerName:
     """The two names that identify a server."""
 

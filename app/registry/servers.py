@@ -95,15 +95,22 @@ class Servers:
         return await self.get(namespace, name)
 
     async def list(
-        self, namespace: str, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+        self,
+        namespace: str,
+        *,
+        among: frozenset[str] | None = None,
+        cursor: str | None = None,
+        limit: int = DEFAULT_LIMIT,
     ) -> Page[ServerRecord]:
-        """Return a page of a namespace's servers in order of name.
+        """Return a page of a namespace's servers in order of name, of all or `among` some.
 
         Raises `NamespaceNotFound`, or `InvalidCursor` for a cursor of another list.
         """
         await require_namespace(self._session, namespace)
         after, size = position(_LISTING, cursor), page_size(limit)
         query = _SELECT.where(ServerRow.namespace == namespace).order_by(ServerRow.name).limit(size + 1)
+        if among is not None:
+            query = query.where(ServerRow.name.in_(among))
         if after is not None:
             query = query.where(ServerRow.name > after)
         rows = await self._session.execute(query)

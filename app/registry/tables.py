@@ -84,6 +84,7 @@ class Base(DeclarativeBase):
         datetime: UtcDateTime(),
         bytes: LargeBinary(),
         dict[str, Any]: JSON(none_as_null=True),
+        list[str]: JSON(none_as_null=True),
     }
 
 
@@ -287,3 +288,26 @@ class ConnectionAttemptRow(Base):
     key_id: Mapped[str]
     content: Mapped[bytes]
     expires_at: Mapped[datetime]
+
+
+class ApiKeyRow(Base):
+    """An API key, of which only the digest is kept; `namespace`, `servers` and `tools` name what it is for, "*" all."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (UniqueConstraint("id"), UniqueConstraint("digest"), {"sqlite_autoincrement": True})
+
+    number: Mapped[int] = mapped_column(ID, primary_key=True)
+    id: Mapped[str]
+    digest: Mapped[bytes]
+    prefix: Mapped[str]
+    name: Mapped[str]
+    namespace: Mapped[str] = mapped_column(NAME)
+    scopes: Mapped[list[str]]
+    servers: Mapped[list[str]]
+    tools: Mapped[list[str]]
+    limits: Mapped[dict[str, Any]]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]

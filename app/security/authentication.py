@@ -1,7 +1,7 @@
 """From what a request shows to who sent it: each kind of credential has an `Authenticator`.
 
 A credential is one header, `Authorization: Bearer` (RFC 6750 section 2.1) or `X-API-Key`; two of them leave open which
-one counts, and a URL is no place for one, because URLs are logged (RFC 6750 section 5.3).
+one counts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hmac
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import parse_qsl
 
 from app.security.callers import ADMIN, NOBODY, Caller
 
@@ -27,7 +26,6 @@ METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 OPEN_PREFIX: Final = "/connect/"
 """Below it browsers are answered, which have none: the tickets of the links say who it is."""
 
-_IN_A_URL: Final = frozenset({"access_token", "api_key", "api-key", "apikey", "x-api-key", "key"})
 _BEARER: Final = re.compile(rb"bearer +(.+)", re.IGNORECASE | re.DOTALL)
 
 
@@ -54,7 +52,10 @@ class Authenticator(Protocol):
     """Knows one kind of credential."""
 
     async def authenticate(self, presented: Presented) -> Caller | Refusal | None:
-        """Give who shows a credential, or why nobody does; None where it is not of this kind."""
+        """Give who shows a credential, or why it is refused; None where it is not of this kind.
+
+        NOBODY is a credential of this kind that is not valid: it is refused like any other, whatever the reason.
+        """
         ...
 
 
@@ -108,7 +109,7 @@ class Authentication:
             for authenticator in self._authenticators:
                 found = await authenticator.authenticate(presented)
                 if found is not None:
-                    return found
+                    return await self.refusal(path) if found is NOBODY else found
         return self._otherwise or await self.refusal(path)
 
     async def refusal(self, path: str) -> Refusal:
@@ -117,17 +118,6 @@ class Authentication:
         return Refusal(401, "unauthorized", sentence, ((b"www-authenticate", await self._challenge(path)),))
 
 
-def check_query(query: bytes) -> Refusal | None:
-    """Refuse a URL that has a credential in it, whether a valid one or not."""
-    if not query:
-        return None
-    names = {name.lower() for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)}
-    return _IN_URL if names & _IN_A_URL else None
-
-
 _TWO_CREDENTIALS: Final = Refusal(
     400, "credentials_ambiguous", "Send one credential: Authorization or X-API-Key, once."
-)
-_IN_URL: Final = Refusal(
-    400, "credential_in_url", "A URL is no place for a credential, because URLs are logged: send it as a header."
 )

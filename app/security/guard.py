@@ -11,10 +11,11 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from app.security.authentication import Refusal, check_query
+from app.security.authentication import Refusal
 from app.security.callers import set_caller
+from app.security.keys import holds_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -36,6 +37,7 @@ _DECIDES: Final = frozenset(
     {b"authorization", b"connection", b"content-length", b"cookie", b"host", b"origin", b"transfer-encoding"}
 )
 """Header fields that decide who calls and what is read."""
+_IN_A_URL: Final = frozenset({"access_token", "api_key", "api-key", "apikey", "x-api-key", "key"})
 _FORWARDED: Final = (b"x-forwarded-", b"x-api-key", b"proxy-")
 
 
@@ -47,6 +49,9 @@ class GuardRules:
 
 
 _TOO_LARGE: Final = Refusal(413, "body_too_large", f"The body is larger than {MAX_BODY:,} bytes.")
+_IN_URL: Final = Refusal(
+    400, "credential_in_url", "A URL is no place for a credential, because URLs are logged: send it as a header."
+)
 _HEADERS: Final = Refusal(400, "headers_invalid", "The header fields contradict each other about who sent the request.")
 
 
@@ -96,7 +101,7 @@ class Guard:
             or self._check_origin(headers.get(b"origin", []))
             or _check_size(headers.get(b"content-length", []))
             or _check_names(headers)
-            or check_query(scope.get("query_string", b""))
+            or _check_query(scope.get("query_string", b""))
             or await self._authentication.caller(scope["path"], headers, address=client[0] if client else "")
         )
 
@@ -125,6 +130,14 @@ def _check_names(headers: dict[bytes, list[bytes]]) -> Refusal | None:
     named = {each.strip().lower() for value in headers.get(b"connection", ()) for each in value.split(b",")}
     named |= {name.replace(b"_", b"-") for name in headers if b"_" in name}
     return _HEADERS if any(name in _DECIDES or name.startswith(_FORWARDED) for name in named) else None
+
+
+def _check_query(query: bytes) -> Refusal | None:
+    """Refuse a URL with a credential in it, valid or not: URLs are logged (RFC 6750 section 5.3)."""
+    if not query:
+        return None
+    names = {name.lower() for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)}
+    return _IN_URL if names & _IN_A_URL or holds_key(query) else None
 
 
 def _check_size(lengths: list[bytes]) -> Refusal | None:

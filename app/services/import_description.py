@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from app.registry import Database
     from app.services.compiling import Compiler
     from app.services.events import ServerEvents
+    from app.services.import_turns import ImportTurns
 
 _FACTS: Final = ("title", "version", "openapi", "instructions", "security_schemes", "servers")
 _MAX_DOCUMENTS: Final = 5_000
@@ -75,8 +76,17 @@ class _Loaded:
 class ImportDescription:
     """Creates servers from descriptions, and gives servers new descriptions."""
 
-    def __init__(self, database: Database, compiler: Compiler, fetcher: DocumentFetcher, events: ServerEvents) -> None:
-        """Work on `database`, compiling with `compiler`, fetching with `fetcher`, telling `events`."""
+    def __init__(
+        self,
+        database: Database,
+        compiler: Compiler,
+        fetcher: DocumentFetcher,
+        events: ServerEvents,
+        *,
+        turns: ImportTurns,
+    ) -> None:
+        """Work on `database`, compiling with `compiler`, fetching with `fetcher`, telling `events`, by `turns`."""
+        self._turns = turns
         self._database = database
         self._compiler = compiler
         self._fetcher = fetcher
@@ -143,7 +153,7 @@ class ImportDescription:
         """
         async with self._database.transaction(read_only=True) as registry:
             await registry.servers.get(namespace, name)
-        revision = await self.compiled(source, options, name)
+        revision = await self.compiled(namespace, source, options, name=name)
         if mode.dry_run:
             async with self._database.transaction(read_only=True) as registry:
                 return await judged(registry, await registry.servers.get(namespace, name), revision, mode=mode)
@@ -161,15 +171,18 @@ class ImportDescription:
         async with self._database.transaction(read_only=True) as registry:
             if not await registry.namespaces.exists(namespace):
                 raise NamespaceNotFound(namespace)
-        return await self.compiled(source, options, name)
+        return await self.compiled(namespace, source, options, name=name)
 
-    async def compiled(self, source: Source, options: ImportOptions, name: str | None) -> NewRevision:
+    async def compiled(
+        self, namespace: str, source: Source, options: ImportOptions, *, name: str | None
+    ) -> NewRevision:
         """Compile a description and check the settings that come with it; nothing is stored.
 
-        Raises `DescriptionError`, `InvalidServerError` or `UpstreamError`.
+        Raises `DescriptionError`, `InvalidServerError` or `UpstreamError`; `TooManyRequestsError` where too many wait.
         """
-        loaded = await self._load(source)
-        compilation = await self._compile(loaded, name)
+        async with self._turns.of(namespace):
+            loaded = await self._load(source)
+            compilation = await self._compile(loaded, name)
         check_settings(options.changes, compilation)
         return _revision(loaded, source, compilation)
 

@@ -7,31 +7,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from app.registry import Database
     from app.registry.records import NamespaceRecord, Page
+    from app.security.callers import Caller
     from app.services.events import ServerEvents
+    from app.services.keys import Keys
 
 
 class Namespaces:
     """The use cases around namespaces."""
 
-    def __init__(self, database: Database, events: ServerEvents) -> None:
-        """Work on `database`, telling `events` what changed."""
+    def __init__(self, database: Database, events: ServerEvents, keys: Keys) -> None:
+        """Work on `database`, telling `events` what changed and `keys` which are gone."""
         self._database = database
         self._events = events
+        self._keys = keys
 
     async def create(self, name: str) -> NamespaceRecord:
         """Create a namespace; raises `NamespaceExists`."""
         async with self._database.transaction() as registry:
             return await registry.namespaces.create(name)
 
-    async def list(self, *, cursor: str | None, limit: int) -> Page[NamespaceRecord]:
-        """Give a page of namespaces; raises `InvalidCursor`."""
+    async def list(self, *, by: Caller, cursor: str | None, limit: int) -> Page[NamespaceRecord]:
+        """Give a page of the namespaces that `by` reaches; raises `InvalidCursor`."""
+        among = None if "*" in by.namespaces else by.namespaces
         async with self._database.transaction(read_only=True) as registry:
-            return await registry.namespaces.list(cursor=cursor, limit=limit)
+            return await registry.namespaces.list(among=among, cursor=cursor, limit=limit)
 
     async def delete(self, name: str) -> None:
-        """Delete a namespace with its servers; raises `NamespaceNotFound`."""
+        """Delete a namespace with its servers and keys; raises `NamespaceNotFound`."""
         async with self._database.transaction() as registry:
             gone = [each for each in await registry.servers.names() if each.namespace == name]
             await registry.namespaces.delete(name)
+        await self._keys.refresh()
         for server in gone:
             await self._events.changed(server.namespace, server.name)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from app.registry import Database
     from app.registry.records import DiagnosticRecord, Page, ServerRecord
+    from app.security.callers import Caller
     from app.services.compiling import Compiler
     from app.services.events import ServerEvents
 
@@ -58,10 +59,11 @@ class Servers:
             found = await conditions(registry, server)
             return ServerDetails(server, diagnostics, frozenset(each.scheme for each in credentials), found)
 
-    async def list(self, namespace: str, *, cursor: str | None, limit: int) -> Page[ServerRecord]:
-        """Give a page of servers; raises `NamespaceNotFound` or `InvalidCursor`."""
+    async def list(self, namespace: str, *, by: Caller, cursor: str | None, limit: int) -> Page[ServerRecord]:
+        """Give a page of the servers that `by` reaches; raises `NamespaceNotFound` or `InvalidCursor`."""
+        among = None if "*" in by.servers else by.servers
         async with self._database.transaction(read_only=True) as registry:
-            return await registry.servers.list(namespace, cursor=cursor, limit=limit)
+            return await registry.servers.list(namespace, among=among, cursor=cursor, limit=limit)
 
     async def change(self, namespace: str, name: str, changes: ServerChanges) -> ServerDetails:
         """Change settings; raises `ServerNotFound` or `InvalidServerError`."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.security.callers import ADMIN
 from tests.app.gateways import KEY, Gateway, gateway
 
 
@@ -46,7 +47,7 @@ async def served(kept: Gateway) -> AsyncIterator[Gateway]:
     async with kept.application.database.transaction() as registry:
         namespaces = (await registry.namespaces.list()).items
     for namespace in namespaces:
-        while servers := (await kept.application.servers.list(namespace.name, cursor=None, limit=50)).items:
+        while servers := (await kept.application.servers.list(namespace.name, by=ADMIN, cursor=None, limit=50)).items:
             for each in servers:
                 await kept.application.servers.delete(namespace.name, each.name)
         if namespace.name != "default":

@@ -11,6 +11,7 @@ from app.errors import UpstreamTimeoutError
 from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
 from app.gateway.server import MAX_BODY, McpEndpoint
+from app.security.callers import LOCAL, set_caller
 from tests.app.asgi import Answer, Exchange, answer
 from tests.app.descriptions import PETS, description, snapshot
 from tests.app.gateway.endpoints import (
@@ -458,7 +459,9 @@ async def test_a_client_that_leaves_in_the_middle_of_its_message_is_not_answered
         sent.append(event)
 
     raw = [(name.lower().encode(), value.encode()) for name, value in headers()]
-    await endpoint()({"type": "http", "method": "POST", "path": PATH, "headers": raw}, receive, send)
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": PATH, "headers": raw}
+    set_caller(scope, LOCAL)
+    await endpoint()(scope, receive, send)
     assert sent == []
 
 

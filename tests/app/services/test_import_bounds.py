@@ -14,6 +14,7 @@ from app.services.compile_worker import Job
 from app.services.compiling import Compiler
 from app.services.events import ServerEvents
 from app.services.import_description import ImportDescription, ImportOptions, Source
+from app.services.import_turns import ImportTurns
 from converters import DescriptionError
 
 ENTRY = "http://api.example/0"
@@ -50,7 +51,7 @@ async def imported(folder: Path, fetcher: Fetching, compiler: Compiler) -> Descr
         await database.migrate()
         async with database.transaction() as registry:
             await registry.namespaces.ensure("default")
-        importer = ImportDescription(database, compiler, fetcher, ServerEvents())
+        importer = ImportDescription(database, compiler, fetcher, ServerEvents(), turns=ImportTurns(2))
         with pytest.raises(DescriptionError) as caught:
             await importer.create("default", "chain", source=Source(url=ENTRY), options=ImportOptions())
         async with database.transaction(read_only=True) as registry:

@@ -1,0 +1,184 @@
+"""API keys: made, listed, revoked; and what every process knows of them, for the guard.
+
+Each process holds the keys in memory and asks the registry every two seconds whether one came or went, so that a key
+that was revoked anywhere is refused everywhere within seconds, and no request waits for the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from app.errors import CausewayError
+from app.registry.errors import KeyNotFound, NamespaceNotFound, RegistryUnavailable
+from app.registry.records import NewApiKey
+from app.security.callers import EVERY, SCOPES, Caller, CallerLimits
+from app.security.keys import ApiKeys, KnownKey, new_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from app.registry import Database
+    from app.registry.records import ApiKeyRecord, KeyGrant, Page
+
+POLL_SECONDS: Final = 2.0
+"""How often the registry is asked whether keys came or went."""
+_USES_EVERY: Final = 30
+"""After how many of these the last uses are written down: once in a minute."""
+_LONGEST: Final = timedelta(days=36_525)
+_log: Final = logging.getLogger(__name__)
+
+
+class InvalidKeyError(CausewayError):
+    """A key with these properties would be of no use."""
+
+    code = "key_invalid"
+
+
+class KeyNotPermittedError(CausewayError):
+    """A key would permit more than who makes it may do."""
+
+    code = "insufficient_scope"
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """A key that was made: its record, and its text, which is given this once."""
+
+    record: ApiKeyRecord
+    text: str
+
+
+class Keys:
+    """The use cases around API keys."""
+
+    def __init__(self, database: Database, known: ApiKeys) -> None:
+        """Work on `database`, telling `known` which keys there are."""
+        self._database = database
+        self._known = known
+        self._state: tuple[int, int, int] | None = None
+        self._refreshing = asyncio.Lock()
+
+    async def create(self, name: str, *, grant: KeyGrant, expires_at: datetime | None, by: Caller) -> CreatedKey:
+        """Make a key, which can never do more than who makes it.
+
+        Raises:
+            NamespaceNotFound: when there is no such namespace, or none that `by` reaches.
+            KeyNotPermittedError: when the key would permit more than `by` may do.
+            InvalidKeyError: when it has expired before it is made, or expires beyond any use, or names tools and edits.
+
+        """
+        if grant.namespace != "*" and not by.reaches(grant.namespace):
+            raise NamespaceNotFound(grant.namespace)
+        if not by.covers(caller_of_key("", grant)):
+            raise KeyNotPermittedError("A key cannot permit more than you may do: narrow its scopes or its reach.")
+        _check_expiry(expires_at)
+        if "*" not in grant.tools and set(grant.scopes) != {"call"}:
+            raise InvalidKeyError("Tools narrow what may be called: a key with `tools` has the scope `call` alone.")
+        made = new_key()
+        new = NewApiKey(
+            id=secrets.token_hex(8),
+            digest=made.digest,
+            prefix=made.prefix,
+            name=name,
+            grant=grant,
+            created_by=by.subject,
+            expires_at=expires_at,
+        )
+        async with self._database.transaction() as registry:
+            record = await registry.keys.add(new)
+        await self.refresh()
+        return CreatedKey(record, made.text)
+
+    async def list(self, *, by: Caller, cursor: str | None, limit: int) -> Page[ApiKeyRecord]:
+        """Give a page of the keys for the namespaces that `by` reaches, revoked ones included."""
+        namespaces = None if by.namespaces == EVERY else by.namespaces
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.keys.list(namespaces, cursor=cursor, limit=limit)
+
+    async def revoke(self, key_id: str, *, by: Caller) -> None:
+        """Have a key refused from now on; raises `KeyNotFound`, also for one that can do more than `by`."""
+        async with self._database.transaction() as registry:
+            record = await registry.keys.get(key_id)
+            if not by.covers(caller_of_key(record.id, record.grant)):
+                raise KeyNotFound(key_id)
+            await registry.keys.revoke(key_id)
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Learn which keys there are now, if one came or went."""
+        async with self._refreshing:
+            async with self._database.transaction(read_only=True) as registry:
+                state = await registry.keys.state()
+                if state == self._state:
+                    return
+                records = await registry.keys.usable()
+            self._known.know(map(_known, records))
+            self._state = state
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Know the keys there are, and those that come and go, as long as the block runs."""
+        with contextlib.suppress(RegistryUnavailable):
+            await self.refresh()
+        task = asyncio.ensure_future(self._follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            with contextlib.suppress(RegistryUnavailable):
+                await self.note_uses()
+
+    async def note_uses(self) -> None:
+        """Write down when keys were used last."""
+        used = {key: datetime.fromtimestamp(time, UTC) for key, time in self._known.take_used().items()}
+        if used:
+            async with self._database.transaction() as registry:
+                await registry.keys.used(used)
+
+    async def _follow(self) -> None:
+        turn = 0
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            turn += 1
+            try:
+                await self.refresh()
+                if turn % _USES_EVERY == 0:
+                    await self.note_uses()
+            except RegistryUnavailable:
+                # What is known stays: without the database nobody can have revoked a key.
+                _log.debug("the keys could not be looked up")
+            except Exception:  # noqa: BLE001 - the edge: whatever goes wrong once, revoked keys are looked for again
+                _log.exception("the keys could not be looked up")
+
+
+def _check_expiry(expires_at: datetime | None) -> None:
+    now = datetime.now(UTC)
+    if expires_at is not None and expires_at <= now:
+        raise InvalidKeyError("`expires_at` has passed already.")
+    if expires_at is not None and expires_at > now + _LONGEST:
+        raise InvalidKeyError("`expires_at` is more than 100 years away: leave it out for a key that does not expire.")
+
+
+def caller_of_key(key_id: str, grant: KeyGrant) -> Caller:
+    """Give who a key stands for."""
+    return Caller(
+        f"key:{key_id}",
+        frozenset().union(*(SCOPES[each] for each in grant.scopes)),
+        frozenset({grant.namespace}),
+        frozenset(grant.servers),
+        frozenset(grant.tools),
+        CallerLimits(**grant.limits),
+    )
+
+
+def _known(record: ApiKeyRecord) -> KnownKey:
+    expires_at = None if record.expires_at is None else record.expires_at.timestamp()
+    return KnownKey(record.id, record.digest, caller_of_key(record.id, record.grant), expires_at)
