@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ToolListing = Literal["direct", "search", "auto"]
+Confirm = Literal["never", "destructive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Policies:
 
     Without `require_credentials`, calls of a server for which no credential was supplied at all are sent as they are.
     `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for.
+    `confirm` says which calls the client's user is asked about first.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -26,6 +28,7 @@ class Policies:
     call_timeout: float | None = None
     require_credentials: bool = True
     tool_listing: ToolListing = "direct"
+    confirm: Confirm = "never"
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Policies:
@@ -37,4 +40,5 @@ class Policies:
             call_timeout=stored.get("call_timeout"),
             require_credentials=stored.get("require_credentials") is not False,
             tool_listing=stored.get("tool_listing") or "direct",
+            confirm=stored.get("confirm") or "never",
         )

@@ -182,7 +182,6 @@ def test_what_the_caller_sends_about_itself_stays_here(gateway: Gateway, backend
         "Authorization": "Bearer caller",
         "Cookie": "caller=1",
         "Proxy-Authorization": "Basic caller",
-        "Mcp-Session-Id": "caller",
         "X-Api-Key": "caller",
         "X-Forwarded-For": "caller",
     }
