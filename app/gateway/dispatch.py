@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway import projection
+from app.gateway.account_links import asking_for_account
 from app.gateway.calls import UnknownToolError, find_tool, planned
 from app.gateway.confirmations import has_to_be_confirmed
 from app.gateway.event_stream import NewsOfCall
@@ -90,9 +91,10 @@ class Dispatcher:
         news = None if push is None else NewsOfCall(push, message, era, self._calls.mask(snapshot, caller))
         on_chunk = None if news is None else news.on_chunk
         try:
-            return await self._calls.call(snapshot, name, arguments, caller=caller, on_chunk=on_chunk)
+            result = await self._calls.call(snapshot, name, arguments, caller=caller, on_chunk=on_chunk)
         except UnknownToolError as error:
             raise _refusal(snapshot, name, error.message) from None
+        return asking_for_account(result, snapshot, message, era) or result
 
     async def _unconfirmed(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.errors import AuthorizationRequiredError
 from app.gateway.back_channel import BackChannel
 from app.gateway.policies import Policies
 from app.gateway.sealed_state import SealedState
@@ -121,6 +122,27 @@ async def test_only_destructive_calls_that_would_be_sent_are_asked_about() -> No
     assert "not sent" in (await modern(to, arguments={}))["result"]["content"][0]["text"]
     assert (await modern(to, name="nope"))["error"]["code"] == -32602
     assert (await modern(endpoint(upstream, snapshot(description(PATHS)))))["result"]["isError"] is False
+
+
+async def test_a_user_is_led_to_where_an_account_is_connected_once() -> None:
+    url = "https://gateway.example/connect/ticket"
+    upstream = FakeUpstream(AuthorizationRequiredError(f"Connect your account: {url}", url=url))
+    to = endpoint(upstream, snapshot(description(PATHS)))
+    capable: dict[str, Any] = {"elicitation": {"url": {}}}
+    asked = (await modern(to, capabilities=capable))["result"]
+    assert asked["resultType"] == "input_required"
+    assert asked["inputRequests"]["account"]["params"] == {
+        "mode": "url",
+        "url": url,
+        "message": f"Connect your account: {url}",
+    }
+    again = await modern(to, capabilities=capable, inputResponses={"account": {"action": "accept"}})
+    plain = await modern(to, capabilities=FORM)
+    for each in (again, plain):
+        assert each["result"]["isError"] is True
+        assert url in each["result"]["content"][0]["text"]
+    upstream.response = PET
+    assert (await modern(to, capabilities=capable))["result"]["isError"] is False
 
 
 def changed(state: str) -> list[Any]:
