@@ -164,6 +164,7 @@ class Application:
             public_path=urlsplit(self.public_url).path,
             relay=None if self._channel is None else _Relay(self._channel),
             scopes=resources,
+            keys=keys,
         )
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
         guard = Guard(self._route, rules, _authentication(settings, api_keys, resources))

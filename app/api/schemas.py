@@ -66,6 +66,10 @@ class Policies(_Body):
             description="List the tools, or three to search, describe and call them; auto: the three if they are many."
         ),
     ] = None
+    confirm: Annotated[
+        Literal["never", "destructive"] | None,
+        Field(description="Have the client's user confirm the calls that may destroy something before they are sent."),
+    ] = None
 
     @field_validator("passthrough_headers")
     @classmethod

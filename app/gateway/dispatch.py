@@ -8,17 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway import projection
-from app.gateway.calls import UnknownToolError
+from app.gateway.account_links import asking_for_account
+from app.gateway.calls import UnknownToolError, find_tool, planned
+from app.gateway.confirmations import has_to_be_confirmed
 from app.gateway.event_stream import NewsOfCall
 from app.gateway.kernel import KernelError, Kernels
 from app.gateway.messages import INVALID_PARAMS
 from app.gateway.snapshots import modern_envelope, to_bytes
 from app.gateway.tool_search import CALL, DESCRIBE, SEARCH
-from converters import json_values
+from converters import ArgumentsError, json_values
+from converters.request_plans import ServerUnknownError
 from converters.results import ToolResult
 
 if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
+    from app.gateway.confirmations import Ask, Confirmations
     from app.gateway.event_stream import Push
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
@@ -31,39 +35,89 @@ _OFFERED: Final = frozenset({SEARCH, DESCRIBE, CALL})
 class Dispatcher:
     """Answers requests to servers."""
 
-    def __init__(self, calls: ToolCalls) -> None:
-        """Perform calls with `calls`."""
+    def __init__(self, calls: ToolCalls, confirmations: Confirmations) -> None:
+        """Perform calls with `calls`, after `confirmations` where the server's policy wants them."""
         self._calls = calls
+        self._confirmations = confirmations
         self._kernels = Kernels(calls.answers)
 
     async def result(
-        self, snapshot: ServerSnapshot, message: Message, era: Era, *, caller: Caller, push: Push | None = None
+        self,
+        snapshot: ServerSnapshot,
+        message: Message,
+        era: Era,
+        *,
+        caller: Caller,
+        push: Push | None = None,
+        ask: Ask | None = None,
     ) -> bytes:
-        """Give the result of a request of `caller` as JSON; `push` sends what is told of the work meanwhile.
+        """Give the result of a request of `caller` as JSON.
+
+        `push` sends what is told of the work meanwhile; `ask` asks the user of a client of the handshake era.
 
         Raises:
             KernelError: with the JSON-RPC error to answer with.
 
         """
         if message.method == "tools/call":
-            name, arguments = _call_params(message)
-            if name in _OFFERED and snapshot.search is not None:
-                meant = snapshot.search.answer(name, arguments)
-                if isinstance(meant, ToolResult):
-                    return _rendered(meant, snapshot, era)
-                name, arguments = meant
-            news = None if push is None else NewsOfCall(push, message, era, self._calls.mask(snapshot, caller))
-            on_chunk = None if news is None else news.on_chunk
-            try:
-                result = await self._calls.call(snapshot, name, arguments, caller=caller, on_chunk=on_chunk)
-            except UnknownToolError as error:
-                raise _refusal(snapshot, name, error.message) from None
-            return _rendered(result, snapshot, era)
+            called = await self._call(snapshot, message, era, caller=caller, push=push, ask=ask)
+            return called if isinstance(called, bytes) else _rendered(called, snapshot, era)
         if message.method == "tools/list":
             if (message.params or {}).get("cursor") is not None:
                 raise KernelError(INVALID_PARAMS, "The cursor is not known: the list has one page.")
             return snapshot.tool_list(era.version)
         return to_bytes(await self._kernels.answer(snapshot, message, era))
+
+    async def _call(
+        self,
+        snapshot: ServerSnapshot,
+        message: Message,
+        era: Era,
+        *,
+        caller: Caller,
+        push: Push | None,
+        ask: Ask | None,
+    ) -> ToolResult | bytes:
+        name, arguments = _call_params(message)
+        if name in _OFFERED and snapshot.search is not None:
+            meant = snapshot.search.answer(name, arguments)
+            if isinstance(meant, ToolResult):
+                return meant
+            name, arguments = meant
+        if snapshot.policies.confirm != "never":
+            refused = await self._unconfirmed(snapshot, message, era, call=(name, arguments), caller=caller, ask=ask)
+            if refused is not None:
+                return refused
+        news = None if push is None else NewsOfCall(push, message, era, self._calls.mask(snapshot, caller))
+        on_chunk = None if news is None else news.on_chunk
+        try:
+            result = await self._calls.call(snapshot, name, arguments, caller=caller, on_chunk=on_chunk)
+        except UnknownToolError as error:
+            raise _refusal(snapshot, name, error.message) from None
+        return asking_for_account(result, snapshot, message, era) or result
+
+    async def _unconfirmed(
+        self,
+        snapshot: ServerSnapshot,
+        message: Message,
+        era: Era,
+        *,
+        call: tuple[str, dict[str, Any]],
+        caller: Caller,
+        ask: Ask | None,
+    ) -> ToolResult | bytes | None:
+        """Ask about a call that has to be confirmed; one that would not be sent anyway is asked about by nobody."""
+        name, arguments = call
+        try:
+            tool = find_tool(snapshot, name, caller)
+            if not has_to_be_confirmed(tool):
+                return None
+            planned(tool, arguments)
+        except (UnknownToolError, ArgumentsError, ServerUnknownError):
+            return None
+        return await self._confirmations.refusal(
+            tool, arguments, snapshot=snapshot, message=message, era=era, caller=caller, ask=ask
+        )
 
 
 class NotPermittedError(KernelError):
@@ -76,7 +130,9 @@ class NotPermittedError(KernelError):
 
 
 def _refusal(snapshot: ServerSnapshot, name: str, message: str) -> KernelError:
-    return NotPermittedError(name, message) if snapshot.has_tool(name) else KernelError(INVALID_PARAMS, message)
+    tool = snapshot.tool(name)
+    named = name if tool is None else tool.name
+    return NotPermittedError(named, message) if snapshot.has_tool(named) else KernelError(INVALID_PARAMS, message)
 
 
 def _call_params(message: Message) -> tuple[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ import logging
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, quote
 
@@ -23,10 +24,13 @@ from app.gateway.kernel import Era, KernelError, negotiated_version
 from app.gateway.messages import INTERNAL_ERROR, INVALID_REQUEST, MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import OpenStream
 from app.gateway.ports import Delivery, Posted
+from app.gateway.sessions import NOBODY_TO_ASK, Elicitable
 from app.gateway.snapshots import to_bytes
 from app.security.callers import caller_of
 
 if TYPE_CHECKING:
+    from app.gateway.back_channel import BackChannel
+    from app.gateway.confirmations import Ask
     from app.gateway.dispatch import Dispatcher
     from app.gateway.http_exchange import Receive, Scope, Send
     from app.gateway.messages import Message, RequestId
@@ -53,6 +57,7 @@ class _Session:
     caller: Caller
     stream: OpenStream = field(default_factory=OpenStream)
     version: str | None = None
+    client: Elicitable = NOBODY_TO_ASK
     working: dict[RequestId, asyncio.Task[None]] = field(default_factory=dict)
 
     def belongs_to(self, posted: Posted) -> bool:
@@ -86,17 +91,20 @@ class LegacySse:
         streams: OpenStreams,
         *,
         public_path: str = "",
+        back_channel: BackChannel,
         relay: StreamRelay | None = None,
     ) -> None:
-        """Serve what `catalog` holds; `relay` leads to the other processes, where there are any."""
+        """Serve what `catalog` holds, asking users by `back_channel`.
+
+        `relay` leads to the other processes, where there are any; who receives from it calls `delivered`.
+        """
         self._catalog = catalog
         self._dispatcher = dispatcher
         self._streams = streams
         self._public_path = public_path
         self._sessions: dict[str, _Session] = {}
         self._relay = relay
-        if relay is not None:
-            relay.receive(self._delivered)
+        self._back_channel = back_channel
 
     async def open(self, snapshot: ServerSnapshot, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a GET with a stream; raises `HttpError`."""
@@ -135,14 +143,14 @@ class LegacySse:
             raise HttpError(_NO_STREAM.status, _NO_STREAM.sentence)
         posted = Posted(snapshot.key, session_id, caller_of(scope).subject, await read_body(receive, headers))
         if self._relay is None or named[1] == self._relay.process:
-            delivery = await self._delivered(posted)
+            delivery = await self.delivered(posted)
         else:
             delivery = await self._relay.forward(named[1], posted) or _NO_STREAM
         if delivery.sentence:
             raise HttpError(delivery.status, delivery.sentence)
         await respond(send, delivery.status, b"")
 
-    async def _delivered(self, posted: Posted) -> Delivery:
+    async def delivered(self, posted: Posted) -> Delivery:
         """Begin what a message asks for, in the process that holds its stream."""
         session = self._sessions.get(posted.stream)
         snapshot = self._catalog.find(*posted.server.split("/", 1))
@@ -155,6 +163,8 @@ class LegacySse:
         if message.request_id is None or not message.method:
             if message.method == "notifications/cancelled":
                 session.cancel(message)
+            elif not message.method:
+                self._back_channel.answer(message, server=posted.server, caller=posted.caller)
             return Delivery(202)
         if message.request_id in session.working:
             return Delivery(400, "A request with this id waits for its answer already.")
@@ -174,10 +184,17 @@ class LegacySse:
         session.working[request_id] = task
         task.add_done_callback(finished)
 
+    def _asking(self, session: _Session) -> Ask:
+        push, server, caller = session.push, session.server, session.caller
+        return partial(self._back_channel.ask, push, "elicitation/create", server=server, caller=caller)
+
     async def _work(self, session: _Session, snapshot: ServerSnapshot, message: Message) -> None:
         era = Era(session.version or _VERSION, is_modern=False, has_stream=True)
         try:
-            result = await self._dispatcher.result(snapshot, message, era, caller=session.caller, push=session.push)
+            ask = self._asking(session) if session.client.by_form else None
+            result = await self._dispatcher.result(
+                snapshot, message, era, caller=session.caller, push=session.push, ask=ask
+            )
         except KernelError as error:
             answer = error_bytes(message.request_id, error.code, error.message, error.data)
         except TooManyRequestsError as error:
@@ -186,6 +203,7 @@ class LegacySse:
             answer = result_bytes(message.request_id, result)
             if message.method == "initialize":
                 session.version = negotiated_version(message)
+                session.client = Elicitable.from_capabilities((message.params or {}).get("capabilities"))
         await session.push(answer)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ToolListing = Literal["direct", "search", "auto"]
+Confirm = Literal["never", "destructive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Policies:
     Without `require_credentials`, calls of a server for which no credential was supplied at all are sent as they are.
     `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for.
     `passthrough_headers` are the fields of the caller's request that go to the API, with the names they have there.
+    `confirm` says which calls the client's user is asked about first.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -28,6 +30,7 @@ class Policies:
     require_credentials: bool = True
     tool_listing: ToolListing = "direct"
     passthrough_headers: Mapping[str, str] = field(default_factory=dict)
+    confirm: Confirm = "never"
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Policies:
@@ -40,4 +43,5 @@ class Policies:
             require_credentials=stored.get("require_credentials") is not False,
             tool_listing=stored.get("tool_listing") or "direct",
             passthrough_headers=stored.get("passthrough_headers") or {},
+            confirm=stored.get("confirm") or "never",
         )

@@ -1,17 +1,21 @@
 """The MCP servers at their URLs, every released protocol version on each.
 
 `/mcp/{namespace}/{server}` is Streamable HTTP ("Transports" of 2025-11-25 and 2026-07-28): each POST is one message and
-gets one answer, as JSON where there is no news of the work. The server keeps no session, so GET and DELETE are 405. A
+gets one answer, as JSON where there is no news of the work. Nothing of a session is kept, so GET and DELETE are 405. A
 client that hangs up cancels its call. Below it, `/sse` and `/messages` are the transport of 2024-11-05.
 """
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from app.errors import TooManyRequestsError
 from app.gateway import messages
+from app.gateway.back_channel import BackChannel, asking_process
+from app.gateway.confirmations import Confirmations
 from app.gateway.dispatch import Dispatcher, NotPermittedError
 from app.gateway.event_stream import EventStream
 from app.gateway.http_exchange import (
@@ -31,8 +35,12 @@ from app.gateway.kernel import Era, KernelError, classify, http_status
 from app.gateway.legacy_sse import LegacySse
 from app.gateway.messages import MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import MAX_STREAMS, OpenStreams
+from app.gateway.ports import Delivery, Posted
+from app.gateway.sealed_state import SealedState
+from app.gateway.sessions import HEADER, Elicitable, Sessions
 from app.gateway.subscriptions import LISTEN, Subscriptions
 from app.security.callers import caller_of
+from app.security.sealing import SecretKeys
 
 if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_BODY", "McpEndpoint"]
 
+_OK: Final = 200
 _SERVER_PARTS: Final = 4
 """Of a server's path: "", "mcp", namespace and name."""
 
@@ -56,12 +65,13 @@ class _Exchange:
     headers: Headers
     receive: Receive
     stream: EventStream
+    client: Elicitable
 
 
 class McpEndpoint:
     """The ASGI application under `/mcp/{namespace}/{server}`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by name
         self,
         catalog: ToolCatalog,
         calls: ToolCalls,
@@ -70,19 +80,34 @@ class McpEndpoint:
         max_streams: int = MAX_STREAMS,
         relay: StreamRelay | None = None,
         scopes: ScopeChallenges | None = None,
+        keys: SecretKeys | None = None,
     ) -> None:
         """Serve what `catalog` holds, performing calls with `calls`; clients see paths with `public_path` before.
 
-        `scopes` knows what a client whose call is not permitted can ask for.
+        `scopes` knows what a client whose call is not permitted can ask for; `keys` seal what clients keep for us, by
+        default so that this process alone can read it.
 
         `max_streams` bounds the open streams of each server; `relay` leads to the other processes, where there are any.
         """
         self._catalog = catalog
         self._scopes = scopes
-        self._dispatcher = Dispatcher(calls)
+        self._relay = relay
+        state = SealedState(keys or SecretKeys(secrets.token_bytes(32)))
+        self._sessions = Sessions(state)
+        self._back_channel = BackChannel(relay.process if relay else "p")
+        self._dispatcher = Dispatcher(calls, Confirmations(state))
         self._streams = OpenStreams(most=max_streams, limits=calls.limits)
         self._subscriptions = Subscriptions(catalog, self._streams)
-        self._legacy = LegacySse(catalog, self._dispatcher, self._streams, public_path=public_path, relay=relay)
+        self._legacy = LegacySse(
+            catalog,
+            self._dispatcher,
+            self._streams,
+            back_channel=self._back_channel,
+            public_path=public_path,
+            relay=relay,
+        )
+        if relay is not None:
+            relay.receive(self._delivered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -120,6 +145,7 @@ class McpEndpoint:
 
     async def _post(self, snapshot: ServerSnapshot, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
+        client = self._sessions.check(snapshot.key, caller_of(scope), headers)
         check_post(scope["method"], headers)
         if not accepted(headers, "application/json", "application/*"):
             raise HttpError(406, "Accept application/json: every answer is JSON.")
@@ -130,6 +156,7 @@ class McpEndpoint:
             await respond(send, 400, error_bytes(error.request_id, error.code, error.message))
             return
         if message.request_id is None or not message.method:
+            await self._take_response(Posted(snapshot.key, str(message.request_id), caller_of(scope).subject, body))
             await respond(send, 202, b"")
             return
         try:
@@ -143,12 +170,37 @@ class McpEndpoint:
             await respond(send, http_status(error.code), _error(message, error))
             return
         async with EventStream(send) as stream:
-            exchange = _Exchange(caller_of(scope), headers, receive, stream)
+            exchange = _Exchange(caller_of(scope), headers, receive, stream, client)
             status, answer = await self._answer(snapshot, message, era, exchange)
             if stream.is_open:
                 await stream.finish(answer)
             else:
-                await respond(send, status, answer)
+                opened = self._opened(snapshot, message, exchange) if status == _OK else ()
+                await respond(send, status, answer, headers=opened)
+
+    def _opened(
+        self, snapshot: ServerSnapshot, message: Message, exchange: _Exchange
+    ) -> tuple[tuple[bytes, bytes], ...]:
+        """Open a session where a user may have to be asked; gives its header field."""
+        if message.method != "initialize" or snapshot.policies.confirm == "never":
+            return ()
+        session_id = self._sessions.opened(snapshot.key, exchange.caller, message)
+        return ((HEADER.encode(), session_id.encode()),) if session_id else ()
+
+    async def _take_response(self, posted: Posted) -> None:
+        """Bring a client's response to the process that waits for it."""
+        process = asking_process(posted.stream)
+        if process == self._back_channel.process:
+            await self._delivered(posted)
+        elif process and self._relay is not None:
+            await self._relay.forward(process, posted)
+
+    async def _delivered(self, posted: Posted) -> Delivery:
+        """Take what a client posted, here or at another process, for who waits for it in this one."""
+        if not asking_process(posted.stream):
+            return await self._legacy.delivered(posted)
+        self._back_channel.answer(messages.read(posted.body), server=posted.server, caller=posted.caller)
+        return Delivery(202)
 
     async def _answer(
         self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange
@@ -176,8 +228,13 @@ class McpEndpoint:
             return await self._dispatcher.result(snapshot, message, era, caller=exchange.caller)
         takes_news = any(name == "accept" and "text/event-stream" in value.lower() for name, value in exchange.headers)
         push = exchange.stream.push if takes_news else None
+        ask = None
+        if push is not None and exchange.client.by_form:
+            ask = partial(
+                self._back_channel.ask, push, "elicitation/create", server=snapshot.key, caller=exchange.caller
+            )
         with cancelled_by_hang_up(exchange.receive):
-            return await self._dispatcher.result(snapshot, message, era, caller=exchange.caller, push=push)
+            return await self._dispatcher.result(snapshot, message, era, caller=exchange.caller, push=push, ask=ask)
 
 
 def _error(message: Message, error: KernelError) -> bytes:

@@ -186,7 +186,6 @@ def test_what_the_caller_sends_about_itself_stays_here(
         **credential,
         "Cookie": "caller=1",
         "Proxy-Authorization": "Basic caller",
-        "Mcp-Session-Id": "caller",
         "X-Forwarded-For": "caller",
     }
 

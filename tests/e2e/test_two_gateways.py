@@ -5,18 +5,25 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from mcp.client.client import Client
+from mcp.client.sse import sse_client
+from mcp.client.streamable_http import streamable_http_client
 
 from tests.databases import postgresql_database, postgresql_server
 from tests.e2e.backends import Backend, described, parameter
 from tests.e2e.gateways import Gateway, request, started_gateway
 
-CALLS = 100
+CALLS = int(os.environ.get("CAUSEWAY_TEST_BALANCED_CALLS", "100"))
+"""Calls of each client; acceptance takes 1,000."""
 PATHS = {
     "/pets/{id}": {"get": {"operationId": "get_pet", "parameters": [parameter("id", "path", {"type": "integer"})]}}
 }
@@ -28,21 +35,37 @@ def postgresql() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-async def two(postgresql: str, backend: Backend, tmp_path: Path) -> AsyncIterator[tuple[Gateway, Gateway]]:
+@asynccontextmanager
+async def running(postgresql: str, backend: Backend, folder: Path) -> AsyncIterator[tuple[Gateway, Gateway]]:
     """Run two gateways that serve the same description."""
     async with postgresql_database(postgresql) as database:
         settings = {
             "CAUSEWAY_DATABASE_URL": database,
             "CAUSEWAY_SECRET_KEY": base64.b64encode(bytes(range(32))).decode(),
         }
-        folders = [tmp_path / name for name in ("one", "two")]
-        for folder in folders:
-            folder.mkdir()
+        folders = [folder / name for name in ("one", "two")]
+        for each in folders:
+            each.mkdir()
         with started_gateway(folders[0], settings=settings) as one:
             one.publish("pets", described(backend.url, PATHS))
             with started_gateway(folders[1], settings=settings) as second:
                 yield one, second
+
+
+@pytest.fixture(scope="module")
+async def two(
+    postgresql: str, module_backend: Backend, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Gateway, Gateway]]:
+    """Run two gateways for all tests that leave both alive."""
+    async with running(postgresql, module_backend, tmp_path_factory.mktemp("two")) as gateways:
+        yield gateways
+
+
+@pytest.fixture
+async def mortal(postgresql: str, module_backend: Backend, tmp_path: Path) -> AsyncIterator[tuple[Gateway, Gateway]]:
+    """Run two gateways for one test."""
+    async with running(postgresql, module_backend, tmp_path) as gateways:
+        yield gateways
 
 
 class Stream:
@@ -57,6 +80,63 @@ class Stream:
             if line.startswith("data: "):
                 return line.removeprefix("data: ")
         raise EOFError
+
+
+class RoundRobin(httpx2.AsyncBaseTransport):
+    """A load balancer: each request goes to the next gateway, and to another where that one takes no connection."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._turns = itertools.cycle([httpx2.URL(each) for each in urls])
+        self._most = len(urls)
+        self._transport = httpx2.AsyncHTTPTransport()
+        self.taken: Counter[int | None] = Counter()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        for tried in range(self._most):
+            target = next(self._turns)
+            request.url = request.url.copy_with(port=target.port)
+            try:
+                response = await self._transport.handle_async_request(request)
+            except httpx2.ConnectError:
+                if tried + 1 == self._most:
+                    raise
+            else:
+                self.taken[target.port] += 1
+                return response
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+@asynccontextmanager
+async def balanced(balancer: RoundRobin, url: str, mode: str) -> AsyncIterator[Client]:
+    """Connect the official client by a load balancer."""
+
+    def http(headers: Any = None, timeout: Any = None, auth: Any = None) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(transport=balancer, headers=headers, timeout=timeout, auth=auth)
+
+    if mode == "sse":
+        async with Client(sse_client(f"{url}/sse", httpx_client_factory=http), mode="legacy") as client:
+            yield client
+        return
+    async with http(timeout=60) as used, Client(streamable_http_client(url, http_client=used), mode=mode) as client:
+        yield client
+
+
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy", "sse"])
+async def test_an_official_client_at_a_load_balancer_has_no_failed_call(
+    two: tuple[Gateway, Gateway], backend: Backend, mode: str
+) -> None:
+    """P02: each request goes to another gateway than the one before."""
+    balancer = RoundRobin([each.url for each in two])
+    async with balanced(balancer, two[0].mcp_url("pets"), mode) as client:
+        for number in range(CALLS):
+            result = await client.call_tool("get_pet", {"id": number})
+            assert not result.is_error, (number, result)
+    assert len(backend.received) == CALLS
+    assert min(balancer.taken.values()) > CALLS // 3
+    assert len(balancer.taken) == 2
 
 
 async def test_calls_that_take_turns_between_two_gateways_are_all_answered(
@@ -93,9 +173,13 @@ async def test_a_message_larger_than_a_notification_reaches_its_stream(two: tupl
         assert json.loads(await stream.data())["result"]["isError"] is True
 
 
-async def test_a_gateway_that_dies_takes_only_its_own_streams(two: tuple[Gateway, Gateway]) -> None:
-    dying, staying = two
+async def test_a_gateway_that_dies_takes_only_its_own_streams(mortal: tuple[Gateway, Gateway]) -> None:
+    """Clients without a stream at it go on at the other, and whoever lost one opens another."""
+    dying, staying = mortal
+    url, urls = dying.mcp_url("pets"), [each.url for each in mortal]
     async with (
+        balanced(RoundRobin(urls), url, "2026-07-28") as modern,
+        balanced(RoundRobin(urls), url, "legacy") as legacy,
         httpx2.AsyncClient(trust_env=False, timeout=20) as http,
         http.stream("GET", f"{dying.url}/mcp/default/pets/sse") as broken,
         http.stream("GET", f"{staying.url}/mcp/default/pets/sse") as whole,
@@ -108,3 +192,7 @@ async def test_a_gateway_that_dies_takes_only_its_own_streams(two: tuple[Gateway
         assert (await http.post(staying.url + lost_endpoint, json=request("ping"))).status_code == 404
         assert (await http.post(staying.url + kept_endpoint, json=request("ping"))).status_code == 202
         assert json.loads(await kept.data())["result"] == {}
+        async with balanced(RoundRobin(urls), url, "sse") as again:
+            for number in range(10):
+                for client in (modern, legacy, again):
+                    assert not (await client.call_tool("get_pet", {"id": number})).is_error

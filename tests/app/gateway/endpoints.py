@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
+from app.gateway.ports import Delivery, Posted
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
 from converters.authorization import Authorization
@@ -87,12 +88,34 @@ def json_response(text: str) -> ApiResponse:
 PET = json_response('{"id":7,"name":"Rex"}')
 
 
-def endpoint(upstream: FakeUpstream | None = None, *served: ServerSnapshot) -> McpEndpoint:
+class Hub:
+    """A relay between processes that are objects here."""
+
+    def __init__(self) -> None:
+        self.receivers: dict[str, Callable[[Posted], Awaitable[Delivery]]] = {}
+
+
+class HubRelay:
+    """One process's end of it."""
+
+    def __init__(self, process: str, hub: Hub) -> None:
+        self.process = process
+        self._hub = hub
+
+    def receive(self, receiver: Callable[[Posted], Awaitable[Delivery]]) -> None:
+        self._hub.receivers[self.process] = receiver
+
+    async def forward(self, process: str, posted: Posted) -> Delivery | None:
+        receiver = self._hub.receivers.get(process)
+        return await receiver(posted) if receiver else None
+
+
+def endpoint(upstream: FakeUpstream | None = None, *served: ServerSnapshot, **options: Any) -> McpEndpoint:
     """Serve snapshots, by default the pets alone, with `upstream` behind them."""
     catalog = SnapshotCatalog()
     for each in served or (snapshot(),):
         catalog.put(each)
-    return McpEndpoint(catalog, ToolCalls(upstream or FakeUpstream(PET), deadline=12.5))
+    return McpEndpoint(catalog, ToolCalls(upstream or FakeUpstream(PET), deadline=12.5), **options)
 
 
 def request(method: str, params: Mapping[str, Any] | None = None, *, request_id: Any = 1) -> bytes:

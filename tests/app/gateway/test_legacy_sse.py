@@ -12,17 +12,13 @@ import pytest
 from app.gateway import legacy_sse
 from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
-from app.gateway.dispatch import Dispatcher
-from app.gateway.http_exchange import HttpError
-from app.gateway.legacy_sse import LegacySse
-from app.gateway.open_streams import OpenStream, OpenStreams
-from app.gateway.ports import Delivery, Posted
+from app.gateway.open_streams import OpenStream
 from app.gateway.server import McpEndpoint
 from app.security.callers import ADMIN, EVERY, LOCAL, NOBODY, Caller
 from converters.results import ApiResponse
 from tests.app.asgi import Answer, Asgi, Exchange, answer
 from tests.app.descriptions import snapshot
-from tests.app.gateway.endpoints import PET, FakeUpstream, endpoint, request
+from tests.app.gateway.endpoints import PET, FakeUpstream, Hub, HubRelay, endpoint, request
 from tests.app.gateway.streams import Listener, listening
 
 SSE, MESSAGES = "/mcp/default/pets/sse", "/mcp/default/pets/messages"
@@ -257,54 +253,18 @@ async def test_streams_of_a_server_are_bounded_and_those_of_others_are_not_touch
 # --- several processes
 
 
-class Hub:
-    """A relay between processes that are objects here."""
-
-    def __init__(self) -> None:
-        self.receivers: dict[str, Callable[[Posted], Awaitable[Delivery]]] = {}
-
-
-class HubRelay:
-    """One process's end of it."""
-
-    def __init__(self, process: str, hub: Hub) -> None:
-        self.process = process
-        self._hub = hub
-
-    def receive(self, receiver: Callable[[Posted], Awaitable[Delivery]]) -> None:
-        self._hub.receivers[self.process] = receiver
-
-    async def forward(self, process: str, posted: Posted) -> Delivery | None:
-        receiver = self._hub.receivers.get(process)
-        return await receiver(posted) if receiver else None
-
-
-def processes(*names: str) -> dict[str, LegacySse]:
-    hub, made = Hub(), {}
-    for name in names:
-        catalog = SnapshotCatalog()
-        catalog.put(snapshot())
-        dispatcher = Dispatcher(ToolCalls(FakeUpstream(PET), deadline=1))
-        made[name] = LegacySse(catalog, dispatcher, OpenStreams(), relay=HubRelay(name, hub))
-    return made
+def processes(*names: str) -> dict[str, McpEndpoint]:
+    hub = Hub()
+    return {name: endpoint(relay=HubRelay(name, hub)) for name in names}
 
 
 async def test_a_message_that_reaches_another_process_finds_its_stream() -> None:
     both = processes("one", "two")
-    served = snapshot()
-
-    async def stream_of_one(scope: Any, receive: Any, send: Any) -> None:
-        await both["one"].open(served, scope, receive, send)
-
-    async def messages_of_two(scope: Any, receive: Any, send: Any) -> None:
-        await both["two"].post(served, scope, receive, send)
-
-    async with listening(stream_of_one, SSE) as stream:
+    async with listening(both["one"], SSE) as stream:
         path = stream.events[0][1]
-        taken = await answer(messages_of_two, path=path, headers=JSON, chunks=[request("ping")])
+        taken = await answer(both["two"], path=path, headers=JSON, chunks=[request("ping")])
         assert taken.status == 202
         assert (await stream.until(1))[0]["result"] == {}
         unknown = path.replace("sessionId=one.", "sessionId=three.")
-        with pytest.raises(HttpError) as refused:
-            await answer(messages_of_two, path=unknown, headers=JSON, chunks=[request("ping")])
-        assert refused.value.status == 404
+        refused = await answer(both["two"], path=unknown, headers=JSON, chunks=[request("ping")])
+        assert refused.status == 404
