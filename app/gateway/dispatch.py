@@ -46,8 +46,9 @@ class Dispatcher:
         """
         if message.method == "tools/call":
             name, arguments = _call_params(message)
-            if name in _OFFERED and snapshot.search is not None:
-                meant = snapshot.search.answer(name, arguments)
+            search = snapshot.search_for(era.profile) if name in _OFFERED else None
+            if search is not None:
+                meant = search.answer(name, arguments)
                 if isinstance(meant, ToolResult):
                     return _rendered(meant, snapshot, era)
                 name, arguments = meant
@@ -61,7 +62,7 @@ class Dispatcher:
         if message.method == "tools/list":
             if (message.params or {}).get("cursor") is not None:
                 raise KernelError(INVALID_PARAMS, "The cursor is not known: the list has one page.")
-            return snapshot.tool_list(era.version)
+            return snapshot.tool_list(era.version, era.profile)
         return to_bytes(await self._kernels.answer(snapshot, message, era))
 
 
@@ -75,7 +76,8 @@ class NotPermittedError(KernelError):
 
 
 def _refusal(snapshot: ServerSnapshot, name: str, message: str) -> KernelError:
-    return NotPermittedError(name, message) if name in snapshot.tools else KernelError(INVALID_PARAMS, message)
+    tool = snapshot.tool(name)
+    return KernelError(INVALID_PARAMS, message) if tool is None else NotPermittedError(tool.name, message)
 
 
 def _call_params(message: Message) -> tuple[str, dict[str, Any]]:

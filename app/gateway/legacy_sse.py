@@ -17,13 +17,22 @@ from urllib.parse import parse_qs, quote
 
 from app.gateway import messages
 from app.gateway.event_stream import event
-from app.gateway.http_exchange import HttpError, accepted, check_post, headers_of, read_body, respond
-from app.gateway.kernel import Era, KernelError, negotiated_version
+from app.gateway.http_exchange import (
+    HttpError,
+    accepted,
+    check_post,
+    headers_of,
+    named_profile,
+    read_body,
+    respond,
+)
+from app.gateway.kernel import Era, KernelError, introduced, negotiated_version
 from app.gateway.messages import INTERNAL_ERROR, MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import OpenStream
 from app.gateway.ports import Delivery, Posted
 from app.gateway.snapshots import to_bytes
 from app.security.callers import caller_of
+from converters.client_profiles import GENERIC
 
 if TYPE_CHECKING:
     from app.gateway.dispatch import Dispatcher
@@ -33,6 +42,7 @@ if TYPE_CHECKING:
     from app.gateway.ports import StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
     from app.security.callers import Caller
+    from converters.client_profiles import ClientProfile
 
 MAX_REQUESTS: Final = 64
 """Requests of one stream that may wait for their answers."""
@@ -52,6 +62,7 @@ class _Session:
     caller: Caller
     stream: OpenStream = field(default_factory=OpenStream)
     version: str | None = None
+    profile: ClientProfile | None = None
     working: dict[RequestId, asyncio.Task[None]] = field(default_factory=dict)
 
     def belongs_to(self, posted: Posted) -> bool:
@@ -105,7 +116,7 @@ class LegacySse:
         if not accepted(headers, "text/event-stream", "text/*"):
             raise HttpError(406, "Accept text/event-stream: the answer is a stream of events.")
         self._streams.check(snapshot.key)
-        session = _Session(snapshot.key, caller_of(scope))
+        session = _Session(snapshot.key, caller_of(scope), profile=named_profile(scope))
         session_id = f"{self._relay.process if self._relay else 'p'}.{secrets.token_urlsafe(24)}"
         session.stream.push(b"event: endpoint\ndata: " + self._endpoint(snapshot, session_id).encode() + b"\n\n")
         self._sessions[session_id] = session
@@ -174,7 +185,8 @@ class LegacySse:
         task.add_done_callback(finished)
 
     async def _work(self, session: _Session, snapshot: ServerSnapshot, message: Message) -> None:
-        era = Era(session.version or _VERSION, is_modern=False, has_stream=True)
+        profile = session.profile or GENERIC
+        era = Era(session.version or _VERSION, is_modern=False, has_stream=True, profile=profile)
         try:
             result = await self._dispatcher.result(snapshot, message, era, caller=session.caller, push=session.push)
         except KernelError as error:
@@ -183,6 +195,7 @@ class LegacySse:
             answer = result_bytes(message.request_id, result)
             if message.method == "initialize":
                 session.version = negotiated_version(message)
+                session.profile = session.profile or introduced((message.params or {}).get("clientInfo"))
         await session.push(answer)
 
 

@@ -18,14 +18,15 @@ class Policies:
     """`limits` of results, whether texts are read as the numbers they spell, and the seconds of a call.
 
     Without `require_credentials`, calls of a server for which no credential was supplied at all are sent as they are.
-    `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for.
+    `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for;
+    None lists them, except for a client that is known not to take so many (`converters.client_profiles`).
     """
 
     limits: Limits = DEFAULT_LIMITS
     heal_numbers: bool = False
     call_timeout: float | None = None
     require_credentials: bool = True
-    tool_listing: ToolListing = "direct"
+    tool_listing: ToolListing | None = None
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any], *, require_credentials: bool) -> Policies:
@@ -36,5 +37,5 @@ class Policies:
             heal_numbers=stored.get("heal_numbers") is True,
             call_timeout=stored.get("call_timeout"),
             require_credentials=stored.get("require_credentials", require_credentials),
-            tool_listing=stored.get("tool_listing") or "direct",
+            tool_listing=stored.get("tool_listing"),
         )

@@ -17,6 +17,7 @@ from app.gateway.tool_search import ToolSearch
 from converters import ToolDefinition
 from converters.arguments import ArgumentChecker
 from converters.authorization import Authorization, HeldCredentials, Refusal, authorize
+from converters.client_profiles import GENERIC, PROFILES, ClientProfile
 from converters.origins import origin
 from converters.outputs import OutputChecker
 from converters.request_plans import base_url
@@ -32,7 +33,7 @@ LONG_LIST: Final = 256 * 1024
 """Tools, and bytes of their list, beyond which `auto` lists three tools to search the others: some 64,000 tokens."""
 
 _MODERN: Final = "2026-07-28"
-_NEWEST_HANDSHAKE: Final = "2025-11-25"
+NEWEST_HANDSHAKE: Final = "2025-11-25"
 
 
 DEFAULT_POLICIES: Final = Policies()
@@ -157,15 +158,15 @@ class ServerSnapshot:
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
         self._former_names = former_names or {}
         self._definitions = definitions
-        self._lists: dict[str, bytes] = {}
+        self._lists: dict[tuple[str, str], bytes] = {}
 
-    def tool_list(self, version: str) -> bytes:
-        """Give the `tools/list` result for a protocol version as JSON, rendered at most once."""
+    def tool_list(self, version: str, profile: ClientProfile = GENERIC) -> bytes:
+        """Give the `tools/list` result for a protocol version and a client as JSON, rendered at most once."""
         missing = MISSING_TOOL_FIELDS.get(version, frozenset())
-        key = version if missing or version == _MODERN else _NEWEST_HANDSHAKE
+        key = version if missing or version == _MODERN else NEWEST_HANDSHAKE, profile.name
         rendered = self._lists.get(key)
         if rendered is None:
-            rendered = self._lists[key] = self._render(missing, is_modern=version == _MODERN)
+            rendered = self._lists[key] = self._render(missing, profile, is_modern=version == _MODERN)
         return rendered
 
     @cached_property
@@ -173,13 +174,29 @@ class ServerSnapshot:
         """What is offered in place of the tools, where they are not listed."""
         listing = self.policies.tool_listing
         is_large = listing == "auto" and (len(self.tools) > MANY_TOOLS or len(to_bytes(self._direct())) > LONG_LIST)
-        if listing == "search" or is_large:
-            return ToolSearch(self.title, self._definitions, current_name=self._current_name)
-        return None
+        return self._index if listing == "search" or is_large else None
+
+    def search_for(self, profile: ClientProfile) -> ToolSearch | None:
+        """Give what a client is offered in place of the tools, where it is not given their list."""
+        is_too_long = self.policies.tool_listing in {None, "auto"} and not profile.takes(len(self.tools))
+        return self._index if is_too_long else self.search
+
+    @cached_property
+    def _index(self) -> ToolSearch:
+        return ToolSearch(self.title, self._definitions, current_name=self._current_name)
 
     def tool(self, name: str) -> ServerTool | None:
         """Find a tool by its name, or by one that it had a while ago."""
-        return self.tools.get(name) or self.tools.get(self._current_name(name))
+        return self.tools.get(name) or self.tools.get(self._current_name(name)) or self.tools.get(self._own_name(name))
+
+    def _own_name(self, name: str) -> str:
+        """Give the name of the tool that some client's list names so, whoever asks: older clients do not say who."""
+        return self._listed_names.get(name, name)
+
+    @cached_property
+    def _listed_names(self) -> Mapping[str, str]:
+        names = ((profile.listed_name(name, self.name), name) for profile in PROFILES.values() for name in self.tools)
+        return {listed: name for listed, name in names if listed != name}
 
     def _current_name(self, name: str) -> str:
         current, until = self._former_names.get(name, (name, 0.0))
@@ -190,10 +207,12 @@ class ServerSnapshot:
 
     def lists_the_same_as(self, other: ServerSnapshot) -> bool:
         """Tell whether a client sees the same tools in both."""
-        return self.tool_list(_NEWEST_HANDSHAKE) == other.tool_list(_NEWEST_HANDSHAKE)
+        return self.tool_list(NEWEST_HANDSHAKE) == other.tool_list(NEWEST_HANDSHAKE)
 
-    def _render(self, missing: frozenset[str], *, is_modern: bool) -> bytes:
-        listed = self._direct() if self.search is None else self.search.offered()
+    def _render(self, missing: frozenset[str], profile: ClientProfile, *, is_modern: bool) -> bytes:
+        search = self.search_for(profile)
+        direct = self._direct() if search is None else search.offered()
+        listed = [profile.listed(tool, self.name) for tool in direct]
         tools = [{key: value for key, value in tool.items() if key not in missing} for tool in listed]
         result: dict[str, Any] = {"tools": tools}
         if is_modern:
