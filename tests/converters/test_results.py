@@ -345,6 +345,13 @@ def test_parts_without_a_boundary_are_one_answer() -> None:
     assert block["resource"]["blob"] == base64.b64encode(b"plain").decode()
 
 
+def test_more_parts_than_are_taken_apart_are_one_answer_with_everything_in_it() -> None:
+    body = multipart(*[b"\r\npart"] * 101)
+    (block,) = result(body, "multipart/mixed; boundary=x").content
+
+    assert base64.b64decode(block["resource"]["blob"]) == body
+
+
 def test_parts_that_are_too_large_together_are_shortened() -> None:
     part = b"Content-Type: text/plain\r\n\r\n" + b"y" * 900
     found = tool_result(
