@@ -286,7 +286,7 @@ def shown(value: Any) -> str:
 def _literal(text: str) -> Any:
     try:
         return json.loads(text.strip().lower())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _BAD_REQUEST: Final = 400
 _MAX_MESSAGE: Final = 4_000
+_MAX_HEAD: Final = 8_000
 _MESSAGE_KEYS: Final = ("detail", "message", "error_description", "error_message", "title", "error", "errors", "reason")
 _TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
@@ -44,13 +45,13 @@ def message(response: ApiResponse) -> str:
 def _message_in(text: str) -> str:
     if text[:1] in {"{", "["}:
         try:
-            value = json.loads(text)
+            found = _message_of(json.loads(text))
         except (ValueError, RecursionError):
             return text
-        found = _message_of(value)
         return found if found and found == text else f"{found}\n{text}" if found else text
     if "<" in text[:200] and ("<html" in text[:2000].lower() or "<!doctype" in text[:200].lower()):
-        title = _TITLE.search(text)
+        # Titles that do not end are looked through again from each beginning.
+        title = _TITLE.search(text[:_MAX_HEAD])
         return title[1].strip() if title else ""
     return text
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 _SEPARATORS: Final = re.compile(r"[\W_]+")
+_MAX_DEPTH: Final = 64
+"""Levels that a text may hold: as many as a message may have."""
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
@@ -73,16 +75,20 @@ class Healer:
             same = [each for each in options if _plain(each) == _plain(text)]
             return (same[0], f"{text[:80]!r} was read as {same[0]!r}.") if len(same) == 1 else (None, "")
         kinds = error.kind.as_dict()["types"] if error.kind.name == "type" else ["object", "array"]
-        if self._numbers and {"integer", "number"} & set(kinds) and _NUMBER.fullmatch(text):
+        try:
+            return self._read(text, set(kinds))
+        except (ValueError, ArithmeticError, RecursionError):
+            return None, ""
+
+    def _read(self, text: str, kinds: set[str]) -> tuple[Any, str]:
+        """Read a text as one of the types; raises what `json_values.read` raises."""
+        if self._numbers and {"integer", "number"} & kinds and _NUMBER.fullmatch(text):
             return json_values.read(text), "the text was read as a number."
         if self._numbers and "boolean" in kinds and text in {"true", "false"}:
             return text == "true", "the text was read as true or false."
         if text.lstrip()[:1] in {"{", "["}:
-            try:
-                value = json_values.read(text)
-            except (ValueError, ArithmeticError, RecursionError):
-                return None, ""
-            if ("object" if isinstance(value, dict) else "array") in kinds:
+            value = json_values.read(text)
+            if ("object" if isinstance(value, dict) else "array") in kinds and not _is_deep(value):
                 return value, "the text was read as the JSON that it holds."
         return None, ""
 
@@ -126,6 +132,17 @@ class _Draft:
                 found[part] = copy.copy(found[part])
             found = found[part]
         return found
+
+
+def _is_deep(value: Any) -> bool:
+    """Tell whether a value is nested deeper than arguments may be."""
+    level = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        holders = [each for each in level if isinstance(each, (dict, list))]
+        if not holders:
+            return False
+        level = [below for each in holders for below in (each.values() if isinstance(each, dict) else each)]
+    return True
 
 
 def _plain(name: str) -> str:

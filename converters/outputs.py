@@ -47,7 +47,7 @@ class OutputChecker:
             if self._validator.is_valid(value):
                 return text, ""
             without = _without_nulls(value)
-            if self._validator.is_valid(without):
+            if without is not None and self._validator.is_valid(without):
                 return _compact(without), _NULLS_REMOVED
         return f'{{"{UNEXPECTED}":{text}}}', _WRAPPED
 
@@ -58,11 +58,18 @@ class OutputChecker:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Leave out properties that are null."""
+    """Leave out properties that are null; gives None for what is nested too deep to be gone through."""
+    try:
+        return _cleared(value)
+    except RecursionError:
+        return None
+
+
+def _cleared(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+        return {key: _cleared(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
+        return [_cleared(each) for each in value]
     return value
 
 

@@ -63,7 +63,8 @@ class Policies(_Body):
     tool_listing: Annotated[
         Literal["direct", "search", "auto"] | None,
         Field(
-            description="List the tools, or three to search, describe and call them; auto: the three if they are many."
+            description="List the tools, or three to search, describe and call them; auto: the three if they are "
+            "many; left out: the three for clients that are known not to take as many as there are."
         ),
     ] = None
     confirm: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from app.cli.sources import compile_local, describe_local
+from app.gateway.snapshots import NEWEST_HANDSHAKE, ServerSnapshot
 from converters.accounting import losses
+from converters.client_profiles import PROFILES, violations
 from converters.diagnostics import Severity
+from converters.naming import server_name
 from converters.readiness import assess, overall
 
 if TYPE_CHECKING:
     from converters import Compilation, Diagnostic
+    from converters.client_profiles import ClientProfile
     from converters.readiness import ToolReadiness
 
 _COLORS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -25,9 +30,13 @@ _GOOD, _FAIR = 85, 60
 @click.command("lint")
 @click.argument("document", type=click.Path(path_type=Path))
 @click.option("--entry", help="The document of a zip or directory that the others hang on.")
+@click.option("--client", type=click.Choice(list(PROFILES)), help="Check what this client is given.")
 @click.option("--all", "show_all", is_flag=True, help="Show every diagnostic, not the first few of each kind.")
-def command(document: Path, entry: str | None, *, show_all: bool) -> None:
-    """Report on DOCUMENT: its tools, their size and readiness, and every diagnostic with its line; exit 1 on errors."""
+def command(document: Path, entry: str | None, client: str | None, *, show_all: bool) -> None:
+    """Report on DOCUMENT: its tools, their size and readiness, and every diagnostic with its line; exit 1 on errors.
+
+    With --client also what of the list of tools that client would not take.
+    """
     compilation = compile_local(document, entry=entry)
     lost = losses(describe_local(document, entry=entry), compilation.tools, compilation.diagnostics)
     readiness = assess(compilation.tools, compilation.diagnostics)
@@ -36,8 +45,9 @@ def command(document: Path, entry: str | None, *, show_all: bool) -> None:
     _diagnostics(document, compilation.diagnostics, show_all=show_all)
     for loss in lost:
         click.secho(f"lost       {loss.pointer}: {loss.what} is in no tool and no diagnostic", fg="red")
+    refused = _for_client(compilation, PROFILES[client]) if client else ()
     _verdict(readiness)
-    if lost or any(each.severity is Severity.ERROR for each in compilation.diagnostics):
+    if lost or refused or any(each.severity is Severity.ERROR for each in compilation.diagnostics):
         raise click.exceptions.Exit(1)
 
 
@@ -72,6 +82,25 @@ def _diagnostics(document: Path, diagnostics: tuple[Diagnostic, ...], *, show_al
             click.echo(f"  {each.document or document.name}:{each.line or 1}  {each.message}")
         if not show_all and len(found) > _SHOWN:
             click.echo(f"  and {len(found) - _SHOWN} more (--all shows them)")
+
+
+def _for_client(compilation: Compilation, profile: ClientProfile) -> tuple[str, ...]:
+    """Report on what a client is given; gives what it does not take."""
+    name = server_name(compilation.title)
+    definitions = [tool.to_json() for tool in compilation.tools]
+    served = ServerSnapshot(
+        namespace="default", name=name, title=compilation.title, revision=1, definitions=definitions
+    )
+    listed = json.loads(served.tool_list(NEWEST_HANDSHAKE, profile))["tools"]
+    found = violations(listed, profile, name)
+    is_searched = served.search_for(profile) is not None
+    renamed = sum(profile.listed_name(each, name) != each for each in served.tools)
+    what = f"three tools to search the {len(served.tools)}" if is_searched else f"{len(listed)} tools"
+    refused = len(found) or "nothing"
+    click.echo(f"\n{profile.name} is given {what}, {renamed} with shortened names, and refuses {refused}")
+    for each in found:
+        click.secho(f"  {each}", fg="red")
+    return found
 
 
 def _verdict(readiness: tuple[ToolReadiness, ...]) -> None:

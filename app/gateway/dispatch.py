@@ -65,7 +65,7 @@ class Dispatcher:
         if message.method == "tools/list":
             if (message.params or {}).get("cursor") is not None:
                 raise KernelError(INVALID_PARAMS, "The cursor is not known: the list has one page.")
-            return snapshot.tool_list(era.version)
+            return snapshot.tool_list(era.version, era.profile)
         return to_bytes(await self._kernels.answer(snapshot, message, era))
 
     async def _call(
@@ -79,8 +79,9 @@ class Dispatcher:
         ask: Ask | None,
     ) -> ToolResult | bytes:
         name, arguments = _call_params(message)
-        if name in _OFFERED and snapshot.search is not None:
-            meant = snapshot.search.answer(name, arguments)
+        search = snapshot.search_for(era.profile) if name in _OFFERED else None
+        if search is not None:
+            meant = search.answer(name, arguments)
             if isinstance(meant, ToolResult):
                 return meant
             name, arguments = meant

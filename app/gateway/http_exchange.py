@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
 
 from app.gateway.snapshots import to_bytes
+from converters.client_profiles import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+
+    from converters.client_profiles import ClientProfile
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -107,6 +111,18 @@ def accepted(headers: Headers, *kinds: str) -> bool:
     """Tell whether a client accepts one of these media types; one that does not say accepts all."""
     accept = ", ".join([value for name, value in headers if name == "accept"]).lower() or "*/*"
     return "*/*" in accept or any(kind in accept for kind in kinds)
+
+
+def named_profile(scope: Scope) -> ClientProfile | None:
+    """Give the profile that the URL asks for by `?profile=`; raises `HttpError` where there is none of the name."""
+    if not scope["query_string"]:
+        return None
+    names = parse_qs(scope["query_string"].decode("latin-1")).get("profile")
+    if names is None:
+        return None
+    if names[-1] not in PROFILES:
+        raise HttpError(400, f"There is no profile of this name: {', '.join(PROFILES)}.")
+    return PROFILES[names[-1]]
 
 
 def check_post(method: str, headers: Headers) -> None:

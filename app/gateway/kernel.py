@@ -37,6 +37,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 
 from app.gateway.answers import TEMPLATE
 from app.gateway.projection import server_info
+from converters.client_profiles import GENERIC, ClientProfile, profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,7 @@ __all__ = [
     "Kernels",
     "classify",
     "http_status",
+    "introduced",
     "negotiated_version",
 ]
 
@@ -68,7 +70,8 @@ _UNSTATED_VERSION: Final = "2025-03-26"
 class Era:
     """The protocol a request speaks: its version, and the client's claims in the 2026-07-28 envelope.
 
-    `has_stream` says that a client of the handshake era is listening to a stream, on which it can be told of changes.
+    `has_stream` says that a client of the handshake era is listening to a stream, on which it can be told of changes;
+    `profile` is what the client takes of lists of tools.
     """
 
     version: str
@@ -76,6 +79,7 @@ class Era:
     client_info: Any = None
     client_capabilities: Any = None
     has_stream: bool = False
+    profile: ClientProfile = GENERIC
 
 
 class KernelError(Exception):
@@ -94,8 +98,10 @@ def http_status(code: int) -> int:
     return ERROR_CODE_HTTP_STATUS.get(code, 200)
 
 
-def classify(message: Message, headers: list[tuple[str, str]]) -> Era:
+def classify(message: Message, headers: list[tuple[str, str]], profile: ClientProfile | None = None) -> Era:
     """Find out which protocol version a request speaks, by its header and its envelope.
+
+    `profile` is the one that the URL names; without it a client of 2026-07-28 has that of its name.
 
     Raises:
         KernelError: when header and body disagree, or the version is not served.
@@ -106,7 +112,7 @@ def classify(message: Message, headers: list[tuple[str, str]]) -> Era:
     meta = (message.params or {}).get("_meta")
     has_envelope = isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
     if not has_envelope and (version is None or version in HANDSHAKE_PROTOCOL_VERSIONS):
-        return Era(version or _UNSTATED_VERSION, is_modern=False)
+        return Era(version or _UNSTATED_VERSION, is_modern=False, profile=profile or GENERIC)
     duplicated = find_duplicated_routing_header(headers)
     if duplicated is not None:
         raise KernelError(-32020, f"{duplicated} header appears more than once")
@@ -119,7 +125,14 @@ def classify(message: Message, headers: list[tuple[str, str]]) -> Era:
         is_modern=True,
         client_info=route.client_info,
         client_capabilities=route.client_capabilities,
+        profile=profile or introduced(route.client_info),
     )
+
+
+def introduced(client_info: Any) -> ClientProfile:
+    """Give the profile of the client that an Implementation object names."""
+    name = client_info.get("name") if isinstance(client_info, dict) else None
+    return profile_of(name) if isinstance(name, str) else GENERIC
 
 
 @dataclass

@@ -19,14 +19,23 @@ from urllib.parse import parse_qs, quote
 from app.errors import TooManyRequestsError
 from app.gateway import messages
 from app.gateway.event_stream import event
-from app.gateway.http_exchange import HttpError, accepted, check_post, headers_of, read_body, respond
-from app.gateway.kernel import Era, KernelError, negotiated_version
+from app.gateway.http_exchange import (
+    HttpError,
+    accepted,
+    check_post,
+    headers_of,
+    named_profile,
+    read_body,
+    respond,
+)
+from app.gateway.kernel import Era, KernelError, introduced, negotiated_version
 from app.gateway.messages import INTERNAL_ERROR, INVALID_REQUEST, MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import OpenStream
 from app.gateway.ports import Delivery, Posted
 from app.gateway.sessions import NOBODY_TO_ASK, Elicitable
 from app.gateway.snapshots import to_bytes
 from app.security.callers import caller_of
+from converters.client_profiles import GENERIC
 
 if TYPE_CHECKING:
     from app.gateway.back_channel import BackChannel
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
     from app.gateway.ports import StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
     from app.security.callers import Caller
+    from converters.client_profiles import ClientProfile
 
 MAX_REQUESTS: Final = 64
 """Requests of one stream that may wait for their answers."""
@@ -58,6 +68,7 @@ class _Session:
     stream: OpenStream = field(default_factory=OpenStream)
     version: str | None = None
     client: Elicitable = NOBODY_TO_ASK
+    profile: ClientProfile | None = None
     working: dict[RequestId, asyncio.Task[None]] = field(default_factory=dict)
 
     def belongs_to(self, posted: Posted) -> bool:
@@ -114,7 +125,7 @@ class LegacySse:
         if not accepted(headers, "text/event-stream", "text/*"):
             raise HttpError(406, "Accept text/event-stream: the answer is a stream of events.")
         self._streams.check(snapshot.key, caller_of(scope))
-        session = _Session(snapshot.key, caller_of(scope))
+        session = _Session(snapshot.key, caller_of(scope), profile=named_profile(scope))
         session_id = f"{self._relay.process if self._relay else 'p'}.{secrets.token_urlsafe(24)}"
         session.stream.push(b"event: endpoint\ndata: " + self._endpoint(snapshot, session_id).encode() + b"\n\n")
         self._sessions[session_id] = session
@@ -189,7 +200,8 @@ class LegacySse:
         return partial(self._back_channel.ask, push, "elicitation/create", server=server, caller=caller)
 
     async def _work(self, session: _Session, snapshot: ServerSnapshot, message: Message) -> None:
-        era = Era(session.version or _VERSION, is_modern=False, has_stream=True)
+        profile = session.profile or GENERIC
+        era = Era(session.version or _VERSION, is_modern=False, has_stream=True, profile=profile)
         try:
             ask = self._asking(session) if session.client.by_form else None
             result = await self._dispatcher.result(
@@ -204,6 +216,7 @@ class LegacySse:
             if message.method == "initialize":
                 session.version = negotiated_version(message)
                 session.client = Elicitable.from_capabilities((message.params or {}).get("capabilities"))
+                session.profile = session.profile or introduced((message.params or {}).get("clientInfo"))
         await session.push(answer)
 
 

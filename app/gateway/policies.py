@@ -19,7 +19,8 @@ class Policies:
     """`limits` of results, whether texts are read as the numbers they spell, and the seconds of a call.
 
     Without `require_credentials`, calls of a server for which no credential was supplied at all are sent as they are.
-    `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for.
+    `tool_listing` says whether tools are listed, searched for by three in their place, or what their number asks for;
+    None lists them, except for a client that is known not to take so many (`converters.client_profiles`).
     `passthrough_headers` are the fields of the caller's request that go to the API, with the names they have there.
     `confirm` says which calls the client's user is asked about first.
     """
@@ -28,7 +29,7 @@ class Policies:
     heal_numbers: bool = False
     call_timeout: float | None = None
     require_credentials: bool = True
-    tool_listing: ToolListing = "direct"
+    tool_listing: ToolListing | None = None
     passthrough_headers: Mapping[str, str] = field(default_factory=dict)
     confirm: Confirm = "never"
 
@@ -41,7 +42,7 @@ class Policies:
             heal_numbers=stored.get("heal_numbers") is True,
             call_timeout=stored.get("call_timeout"),
             require_credentials=stored.get("require_credentials") is not False,
-            tool_listing=stored.get("tool_listing") or "direct",
+            tool_listing=stored.get("tool_listing"),
             passthrough_headers=stored.get("passthrough_headers") or {},
             confirm=stored.get("confirm") or "never",
         )

@@ -26,6 +26,7 @@ from app.gateway.http_exchange import (
     cancelled_by_hang_up,
     check_post,
     headers_of,
+    named_profile,
     read_body,
     respond,
     respond_problem,
@@ -160,7 +161,7 @@ class McpEndpoint:
             await respond(send, 202, b"")
             return
         try:
-            era = classify(message, headers)
+            era = classify(message, headers, named_profile(scope))
             if era.is_modern and message.method == LISTEN:
                 await self._subscriptions.answer(
                     snapshot, message, headers, caller=caller_of(scope), receive=receive, send=send

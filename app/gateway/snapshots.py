@@ -18,6 +18,7 @@ from app.gateway.tool_search import ToolSearch
 from converters import ToolDefinition, json_values
 from converters.arguments import ArgumentChecker
 from converters.authorization import Authorization, HeldCredentials, Refusal, authorize
+from converters.client_profiles import GENERIC, PROFILES, ClientProfile
 from converters.origins import origin
 from converters.outputs import OutputChecker
 from converters.request_plans import base_url
@@ -37,7 +38,7 @@ LONG_LIST: Final = 256 * 1024
 _MAX_VIEWS: Final = 64
 """Selections of one server's tools whose lists are kept."""
 _MODERN: Final = "2026-07-28"
-_NEWEST_HANDSHAKE: Final = "2025-11-25"
+NEWEST_HANDSHAKE: Final = "2025-11-25"
 
 
 DEFAULT_POLICIES: Final = Policies()
@@ -165,7 +166,7 @@ class ServerSnapshot:
         self.has_tool = self.tools.__contains__
         """Whether there is a tool, for this caller or others: what further scopes could permit."""
         self._former_names = former_names or {}
-        self._lists: dict[str, bytes] = {}
+        self._lists: dict[tuple[str, str], bytes] = {}
         self._views: dict[frozenset[str], ServerSnapshot] = {}
 
     def seen_by(self, caller: Caller) -> ServerSnapshot:
@@ -187,19 +188,20 @@ class ServerSnapshot:
         """
         renamed = {current for former, (current, _) in self._former_names.items() if former in names}
         view = copy(self)
-        view.__dict__.pop("search", None)
+        for made_of_tools in ("search", "_index", "_listed_names"):
+            view.__dict__.pop(made_of_tools, None)
         view.tools = {name: tool for name, tool in self.tools.items() if name in names | renamed}
         view._listed = tuple(name for name in self._listed if name in names)  # noqa: SLF001 - a copy of ours
         view._lists, view._views = {}, {}  # noqa: SLF001 - as above
         return view
 
-    def tool_list(self, version: str) -> bytes:
-        """Give the `tools/list` result for a protocol version as JSON, rendered at most once."""
+    def tool_list(self, version: str, profile: ClientProfile = GENERIC) -> bytes:
+        """Give the `tools/list` result for a protocol version and a client as JSON, rendered at most once."""
         missing = MISSING_TOOL_FIELDS.get(version, frozenset())
-        key = version if missing or version == _MODERN else _NEWEST_HANDSHAKE
+        key = version if missing or version == _MODERN else NEWEST_HANDSHAKE, profile.name
         rendered = self._lists.get(key)
         if rendered is None:
-            rendered = self._lists[key] = self._render(missing, is_modern=version == _MODERN)
+            rendered = self._lists[key] = self._render(missing, profile, is_modern=version == _MODERN)
         return rendered
 
     @cached_property
@@ -207,13 +209,29 @@ class ServerSnapshot:
         """What is offered in place of the tools, where they are not listed."""
         listing = self.policies.tool_listing
         is_large = listing == "auto" and (len(self.tools) > MANY_TOOLS or len(to_bytes(self._direct())) > LONG_LIST)
-        if listing == "search" or is_large:
-            return ToolSearch(self.title, self._stored(), current_name=self._current_name)
-        return None
+        return self._index if listing == "search" or is_large else None
+
+    def search_for(self, profile: ClientProfile) -> ToolSearch | None:
+        """Give what a client is offered in place of the tools, where it is not given their list."""
+        is_too_long = self.policies.tool_listing in {None, "auto"} and not profile.takes(len(self.tools))
+        return self._index if is_too_long else self.search
+
+    @cached_property
+    def _index(self) -> ToolSearch:
+        return ToolSearch(self.title, self._stored(), current_name=self._current_name)
 
     def tool(self, name: str) -> ServerTool | None:
         """Find a tool by its name, or by one that it had a while ago."""
-        return self.tools.get(name) or self.tools.get(self._current_name(name))
+        return self.tools.get(name) or self.tools.get(self._current_name(name)) or self.tools.get(self._own_name(name))
+
+    def _own_name(self, name: str) -> str:
+        """Give the name of the tool that some client's list names so, whoever asks: older clients do not say who."""
+        return self._listed_names.get(name, name)
+
+    @cached_property
+    def _listed_names(self) -> Mapping[str, str]:
+        names = ((profile.listed_name(name, self.name), name) for profile in PROFILES.values() for name in self.tools)
+        return {listed: name for listed, name in names if listed != name}
 
     def _current_name(self, name: str) -> str:
         current, until = self._former_names.get(name, (name, 0.0))
@@ -227,10 +245,12 @@ class ServerSnapshot:
 
     def lists_the_same_as(self, other: ServerSnapshot) -> bool:
         """Tell whether a client sees the same tools in both."""
-        return self.tool_list(_NEWEST_HANDSHAKE) == other.tool_list(_NEWEST_HANDSHAKE)
+        return self.tool_list(NEWEST_HANDSHAKE) == other.tool_list(NEWEST_HANDSHAKE)
 
-    def _render(self, missing: frozenset[str], *, is_modern: bool) -> bytes:
-        listed = self._direct() if self.search is None else self.search.offered()
+    def _render(self, missing: frozenset[str], profile: ClientProfile, *, is_modern: bool) -> bytes:
+        search = self.search_for(profile)
+        direct = self._direct() if search is None else search.offered()
+        listed = [profile.listed(tool, self.name) for tool in direct]
         tools = [{key: value for key, value in tool.items() if key not in missing} for tool in listed]
         result: dict[str, Any] = {"tools": tools}
         if is_modern:

@@ -13,9 +13,10 @@ import pytest
 
 from converters import Compilation, DescriptionError, compile_description, documents
 from converters.accounting import losses
+from converters.client_profiles import PROFILES, violations
 from converters.compiler import bundled
 from converters.limits import DEFAULT_LIMITS
-from converters.naming import is_legal
+from converters.naming import is_legal, server_name
 from tests.converters.conftest import CorpusRow
 from tests.converters.descriptions import check_references
 
@@ -76,6 +77,11 @@ def test_every_operation_of_the_corpus_is_a_tool_or_a_diagnostic(
         for schema in filter(None, (tool.input_schema, tool.output_schema)):
             jsonschema_rs.Draft202012Validator(dict(schema), offline=True)
             check_references(schema)
+    server = server_name(compilation.title)
+    for profile in PROFILES.values():
+        listed = [profile.listed(tool.to_tool(), server) for tool in compilation.tools]
+        # Of more tools than a client takes it is given three to search them (`app.gateway.snapshots`).
+        assert [each for each in violations(listed, profile, server) if "tools, of which" not in each] == []
     corpus_rows.append(CorpusRow(spec["name"], spec["version"], *_counted(compilation), seconds))
 
 

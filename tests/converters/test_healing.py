@@ -41,6 +41,31 @@ def healed(arguments: dict[str, Any], *, numbers: bool = False) -> tuple[Any, li
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        {"petId": "9" * 5_000},
+        {"petId": "1e99999999999999999999"},
+        {"petId": "[" * 100_000},
+        {"petId": "[" * 5_000 + "]" * 5_000},
+        {"tags": "[" * 100_000},
+        {"any": "[" * 65 + "]" * 65},
+        {"any": '{"a":' * 900 + "1" + "}" * 900},
+    ],
+)
+@pytest.mark.parametrize("numbers", [True, False])
+def test_a_text_that_cannot_be_read_is_refused_and_breaks_nothing(given: dict[str, Any], *, numbers: bool) -> None:
+    """U2: what Python cannot read, or could not write, is no argument."""
+    with pytest.raises(ArgumentsError):
+        healed(given, numbers=numbers)
+
+
+def test_a_text_may_be_nested_as_deep_as_a_message() -> None:
+    values, _ = healed({"any": "[" * 64 + "]" * 64})
+
+    assert json.dumps(values["any"]) == "[" * 64 + "]" * 64
+
+
+@pytest.mark.parametrize(
     ("given", "meant", "told"),
     [
         ({"tags": '["a", "b"]'}, {"tags": ["a", "b"]}, "/tags: the text was read as the JSON that it holds."),

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from converters.outputs import OutputChecker
 from converters.results import ApiResponse, Limits, ToolResult, failed, tool_result
 
 
@@ -281,6 +283,28 @@ def test_no_answer_of_an_api_breaks_a_call(status: int, content_type: str, body:
     json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
 
 
+@pytest.mark.parametrize("depth", [100, 600, 900])
+@pytest.mark.parametrize("level", ['{"a":%s}', '{"errors":[%s]}', '{"a":[%s]}'])
+@pytest.mark.parametrize("status", [200, 500])
+def test_no_depth_of_an_answer_breaks_a_call(status: int, level: str, depth: int) -> None:
+    """U2: what Python reads in one go, it does not go through level by level."""
+    before, after = level.split("%s")
+    body = before * depth + "null" + after * depth
+    output = OutputChecker({"type": "object", "properties": {"a": {"type": "string"}, "errors": {"type": "string"}}})
+    found = tool_result(ApiResponse(status, "application/json", body.encode()), output).to_json()
+
+    assert found["isError"] == (status == 500)
+
+
+def test_a_page_of_titles_that_do_not_end_is_looked_at_once() -> None:
+    """U4: it is looked through again from each beginning."""
+    started = time.process_time()
+    found = tool_result(ApiResponse(500, "text/html", b"<html>" + b"<title" * 100_000 + b"<title>" * 100_000))
+
+    assert found.is_error
+    assert time.process_time() - started < 3
+
+
 @pytest.mark.parametrize("charset", ["punycode", "Punycode", "idna"])
 def test_the_encodings_of_domain_names_are_no_charsets_of_answers(charset: str) -> None:
     """U4: decoding them takes the square of an answer's length."""
@@ -319,6 +343,13 @@ def test_each_part_is_a_block() -> None:
 def test_parts_without_a_boundary_are_one_answer() -> None:
     (block,) = result("plain", "multipart/mixed").content
     assert block["resource"]["blob"] == base64.b64encode(b"plain").decode()
+
+
+def test_more_parts_than_are_taken_apart_are_one_answer_with_everything_in_it() -> None:
+    body = multipart(*[b"\r\npart"] * 101)
+    (block,) = result(body, "multipart/mixed; boundary=x").content
+
+    assert base64.b64decode(block["resource"]["blob"]) == body
 
 
 def test_parts_that_are_too_large_together_are_shortened() -> None:

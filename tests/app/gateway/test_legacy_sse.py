@@ -17,7 +17,7 @@ from app.gateway.server import McpEndpoint
 from app.security.callers import ADMIN, EVERY, LOCAL, NOBODY, Caller
 from converters.results import ApiResponse
 from tests.app.asgi import Answer, Asgi, Exchange, answer
-from tests.app.descriptions import snapshot
+from tests.app.descriptions import description, operation, snapshot
 from tests.app.gateway.endpoints import PET, FakeUpstream, Hub, HubRelay, endpoint, request
 from tests.app.gateway.streams import Listener, listening
 
@@ -27,8 +27,8 @@ CALL = {"name": "get_pet", "arguments": {"petId": 7}}
 ONE, TWO = Caller("key:one", LOCAL.permissions, EVERY), Caller("key:two", LOCAL.permissions, EVERY)
 
 
-def initialize(version: str = "2024-11-05") -> bytes:
-    offer = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}
+def initialize(version: str = "2024-11-05", client: str = "tests") -> bytes:
+    offer = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": client, "version": "1"}}
     return request("initialize", offer, request_id=0)
 
 
@@ -70,6 +70,16 @@ async def test_answers_have_the_shape_of_the_version_that_was_negotiated() -> No
         await stream.until(1)
         await post(request("tools/call", CALL))
         assert (await stream.until(2))[1]["result"]["structuredContent"] == {"id": 7, "name": "Rex"}
+
+
+@pytest.mark.parametrize(("client", "count"), [("cursor-vscode", 3), ("tests", 41)])
+async def test_the_list_fits_the_client_that_shook_hands(client: str, count: int) -> None:
+    paths = {f"/pets/{n}": {"get": operation(f"get_{n}")} for n in range(41)}
+    async with opened(endpoint(None, snapshot(description(paths)))) as (stream, post):
+        await post(initialize(client=client))
+        await stream.until(1)
+        await post(request("tools/list"))
+        assert len((await stream.until(2))[1]["result"]["tools"]) == count
 
 
 async def test_an_error_comes_on_the_stream_too() -> None:
