@@ -96,6 +96,7 @@ class Settings(BaseSettings):
         description="Paths of the Vault's API (by commas), such as secret/data/apis: what is at or below them is read.",
     )
     vault_ttl: float = Field(300.0, ge=1, le=86_400, description="Seconds after which the Vault is asked again.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 
     @field_validator(
