@@ -158,13 +158,37 @@ def _server(application: Application, config: uvicorn.Config) -> uvicorn.Server:
                 for each in sockets or ():
                     stop_listening(each)
             await asyncio.sleep(_DRAIN_SECONDS)
+            # The last ones, and nothing between them and the end: closing resets what still waits.
+            waiting = [connection for each in sockets or () for connection in _waiting(each)]
             for server in self.servers:
                 server.close()
+            for each in sockets or ():
+                each.close()
+            for connection in waiting:
+                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
             # Now that connecting again leads elsewhere.
             application.end_streams()
             await super().shutdown(sockets)
 
+        def _protocol(self) -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
     return Server(config)
+
+
+def _waiting(listener: socket.socket) -> list[socket.socket]:
+    """Take the connections that wait for a listener, and wait for none."""
+    taken = []
+    listener.settimeout(0)
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            connection.settimeout(0)
+            taken.append(connection)
+    return taken
 
 
 def _split(text: str) -> tuple[str | None, str]:
