@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
-    Serve = Callable[[Settings, socket.socket, Start | None, Callable[[], None]], None]
-
 _RESTART_SECONDS: Final = 1.0
 
 
@@ -40,6 +38,10 @@ class Start:
 
     documents: tuple[str, ...] = ()
     folder: Path | None = None
+
+
+if TYPE_CHECKING:
+    Serve = Callable[[Settings, socket.socket, Start | None, Callable[[], None]], None]
 
 
 def check(settings: Settings) -> None:
@@ -62,7 +64,7 @@ class Supervisor:
     """The process that starts workers and keeps their number."""
 
     def __init__(self, serve: Serve, settings: Settings, listener: socket.socket) -> None:
-        """Have each worker run `serve(settings, listener, start, started)`; the first gets what there is to start with."""
+        """Have each worker run `serve(settings, listener, start, started)`; only one has a `start`."""
         self._serve = serve
         self._settings = settings
         self._listener = listener
