@@ -16,7 +16,7 @@ from app.errors import CausewayError
 from converters.errors import ConverterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _COMMANDS: Final[Mapping[str, str]] = {
     "serve": "Serve, importing the documents named first.",
@@ -72,14 +72,19 @@ class Failure(click.ClickException):
 
 def main() -> None:
     """Run the command line."""
+    # A command that ends with `click.exceptions.Exit` gives its code here: click does not raise it any further.
+    sys.exit(ended(lambda: causeway.main(prog_name="causeway", standalone_mode=False)))
+
+
+def ended(work: Callable[[], int | None]) -> int | None:
+    """Do the work of a command and give its exit code; what it fails with is written to standard error."""
     try:
-        # A command that ends with `click.exceptions.Exit` gives its code here: click does not raise it any further.
-        sys.exit(causeway.main(prog_name="causeway", standalone_mode=False))
+        return work()
     except click.exceptions.Abort:
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (ConverterError, CausewayError) as error:
         click.echo(f"causeway: {error.message}", err=True)
-        sys.exit(2)
+        return 2

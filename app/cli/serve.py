@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import multiprocessing
 import re
 import signal
 import socket
@@ -17,12 +18,13 @@ from app import settings as app_settings
 from app.cli import Failure
 from app.cli.connect import generic
 from app.cli.sources import read_local
+from app.cli.workers import Start, Supervisor, check, stop_listening
 from app.errors import CausewayError
 from app.services.import_description import ImportOptions, Source
 from converters import DescriptionError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import uvicorn
 
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 _NAMED: Final = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)=(?P<place>.+)", re.DOTALL)
 _NAMESPACE: Final = "default"
+# What orchestrators give a process between SIGTERM and SIGKILL is 30 seconds.
+_STOP_SECONDS: Final = 25
+# Time to take the connections that are waiting when no more may come.
+_DRAIN_SECONDS: Final = 0.2
 
 
 @click.command("serve")
@@ -41,17 +47,28 @@ _NAMESPACE: Final = "default"
 @click.option(
     "--config", "folder", type=click.Path(path_type=Path), help="Directory of files that declare servers; watched."
 )
-def command(
-    documents: tuple[str, ...], host: str | None, port: int | None, *, database_url: str | None, folder: Path | None
-) -> None:
+@click.option("--workers", type=int, help="Processes that serve; more than one needs PostgreSQL.  [default: 1]")
+def command(documents: tuple[str, ...], folder: Path | None, **given: Any) -> None:
     """Serve, importing each DOCUMENT_OR_URL (or NAME=DOCUMENT_OR_URL) first."""
-    chosen = app_settings.load(host=host, port=port, database_url=database_url)
+    chosen = app_settings.load(**given)
+    start = Start(documents, folder)
+    check(chosen)
     listener = _listen(chosen)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(chosen, listener, [_split(text) for text in documents], folder=folder))
+        if chosen.workers > 1:
+            raise click.exceptions.Exit(Supervisor(_run, chosen, listener).run(start))
+        _run(chosen, listener, start, lambda: None)
     finally:
         listener.close()
+
+
+def _run(settings: Settings, listener: socket.socket, start: Start | None, started: Callable[[], None]) -> None:
+    """Serve in this process until it is told to stop; `started` is called when it serves.
+
+    Without `start` it is one of several: another has imported the documents, and said where all is.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, listener, start, started=started))
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -79,7 +96,7 @@ def _loop_factory() -> Any:
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, named: list[tuple[str | None, str]], *, folder: Path | None
+    settings: Settings, listener: socket.socket, start: Start | None, *, started: Callable[[], None]
 ) -> None:
     import uvicorn
 
@@ -96,18 +113,20 @@ async def _serve(
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=_STOP_SECONDS,
         http="httptools",
         ws="none",
     )
     async with application.running():
-        for name, place in named:
+        for name, place in [_split(text) for text in start.documents] if start else ():
             await _import(application, name, place)
-        async with _configured(application, folder):
-            _announce(application)
+        async with _configured(application, start.folder if start else None):
+            if start is not None:
+                _announce(application)
             # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: None)
+            started()
             await _server(application, config).serve(sockets=[listener])
 
 
@@ -135,10 +154,41 @@ def _server(application: Application, config: uvicorn.Config) -> uvicorn.Server:
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            if multiprocessing.parent_process() is None:
+                for each in sockets or ():
+                    stop_listening(each)
+            await asyncio.sleep(_DRAIN_SECONDS)
+            # The last ones, and nothing between them and the end: closing resets what still waits.
+            waiting = [connection for each in sockets or () for connection in _waiting(each)]
+            for server in self.servers:
+                server.close()
+            for each in sockets or ():
+                each.close()
+            for connection in waiting:
+                await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            # Now that connecting again leads elsewhere.
             application.end_streams()
             await super().shutdown(sockets)
 
+        def _protocol(self) -> asyncio.Protocol:
+            made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
     return Server(config)
+
+
+def _waiting(listener: socket.socket) -> list[socket.socket]:
+    """Take the connections that wait for a listener, and wait for none."""
+    taken = []
+    listener.settimeout(0)
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            connection.settimeout(0)
+            taken.append(connection)
+    return taken
 
 
 def _split(text: str) -> tuple[str | None, str]:
