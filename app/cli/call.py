@@ -16,7 +16,7 @@ from app.cli import Failure
 @click.argument("tool")
 @click.argument("arguments", nargs=-1, metavar="[key=value]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole MCP result.")
-@click.option("--key", help="API key, in service mode.")
+@click.option("--key", envvar="CAUSEWAY_KEY", help="API key, in service mode; by default CAUSEWAY_KEY.")
 def command(server_url: str, tool: str, arguments: tuple[str, ...], *, as_json: bool, key: str | None) -> None:
     """Call TOOL of the server at SERVER_URL. Values are JSON where the tool wants it, else texts."""
     from app.outbound.mcp_client import McpClientError, call_tool

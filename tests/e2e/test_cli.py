@@ -170,8 +170,9 @@ def test_call_of_something_that_is_not_a_url_is_one_sentence(url: str, tmp_path:
 def test_call_of_a_server_that_is_not_there_is_one_sentence(gateway: Gateway, tmp_path: Path) -> None:
     done = run_causeway("call", gateway.mcp_url("nonsense"), "get_note", folder=tmp_path)
 
-    assert done.returncode in {1, 2, 3}
+    assert done.returncode == 1
     assert_one_sentence(done.stderr)
+    assert "There is no MCP server at this URL." in done.stderr
 
 
 # --- connect

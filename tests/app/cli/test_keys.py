@@ -78,3 +78,6 @@ def test_keys_of_a_running_gateway_open_it_until_they_are_revoked(tmp_path: Path
         assert run_causeway("keys", "revoke", found["id"], *reach, folder=tmp_path).returncode == 0
         assert gateway.http.get(gateway.api, headers=header).status_code == 401
         assert run_causeway("keys", "list", "--to", gateway.url, folder=tmp_path).returncode == 3
+        called = run_causeway("call", gateway.mcp_url("pets"), "get_pet", folder=tmp_path)
+        assert (called.returncode, called.stderr.count("\n")) == (3, 1)
+        assert "A valid key is needed" in called.stderr
