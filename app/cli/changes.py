@@ -22,13 +22,14 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
         )
     for approval in result["approvals"]:
         yield f"to approve  {approval['tool']}  ({approval['operation']}): {approval['what']}"
-    yield counted(result)
+    if result["changes"]:
+        yield counted(result)
 
 
 def counted(result: Mapping[str, Any]) -> str:
     """Say how many changes there are."""
     count = len(result["changes"])
-    return f"{count} changes, {result['breaking']} breaking" if count else "no changes"
+    return f"{count} changes, {result['breaking']} breaking"
 
 
 def markdown(title: str, sentence: str, result: Mapping[str, Any]) -> str:

@@ -61,10 +61,10 @@ def revision(url: str, name: str) -> int:
 def test_a_document_is_pushed_once(gateway: str, tmp_path: Path) -> None:
     document = written(tmp_path / "pets.json", PETS)
     assert push(gateway, document, name="once") == (
-        0, "no changes\ndefault/once: The server was made (revision 1).\n", ""
+        0, "default/once: The server was made (revision 1).\n", ""
     )  # fmt: skip
     assert push(gateway, document, name="once") == (
-        0, "no changes\ndefault/once: Nothing changed (revision 1).\n", ""
+        0, "default/once: Nothing changed (revision 1).\n", ""
     )  # fmt: skip
     assert revision(gateway, "once") == 1
 
@@ -84,7 +84,7 @@ def test_a_breaking_document_is_refused_with_the_diff(gateway: str, tmp_path: Pa
 
 def test_a_dry_run_prints_the_diff_and_changes_nothing(gateway: str, tmp_path: Path) -> None:
     document = written(tmp_path / "pets.json", PETS)
-    assert push(gateway, document, "--dry-run", name="dry")[1] == "no changes\ndefault/dry: The server would be made.\n"
+    assert push(gateway, document, "--dry-run", name="dry")[1] == "default/dry: The server would be made.\n"
     push(gateway, document, name="dry")
     more = copy.deepcopy(PETS)
     more["paths"]["/cats"] = {"delete": operation("drop_cats")}
