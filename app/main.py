@@ -51,6 +51,7 @@ from app.services.own_server import OwnServer
 from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
 from app.services.server_files import ServerFiles
+from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
 from app.services.shared_tokens import SharedTokens
 from app.services.token_sources import TokenSources
@@ -99,7 +100,8 @@ class Application:
         self._tokens = AccessTokens(endpoint, sharing=sharing)
         events = ServerEvents()
         self._vault = _vault(settings, policy)
-        self.credentials = Credentials(self.database, keys, OperatorSecrets(settings, self._vault), events)
+        secrets = OperatorSecrets(settings, self._vault)
+        self.credentials = Credentials(self.database, keys, secrets, events)
         links = ConnectLinks(keys, self.public_url)
         self._user_tokens = UserTokens(self.database, keys, endpoint, links=links)
         tokens = TokenSources(self._tokens, self._user_tokens)
@@ -146,6 +148,7 @@ class Application:
                 refreshing=self.refreshing,
                 tools=self.tools,
                 credentials=self.credentials,
+                headers=ServerHeaders(self.database, keys, secrets, events, credentials=self.credentials),
                 connections=self.connections,
                 namespaces=Namespaces(self.database, events, self.keys),
                 keys=self.keys,

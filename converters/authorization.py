@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from converters.credentials import Credential
     from converters.oas import SecurityRequirement
     from converters.security import SecurityScheme
+    from converters.server_headers import ServerHeader
 
     Headers = tuple[tuple[str, str], ...]
 
@@ -47,6 +48,8 @@ Reason = Literal[
     "conflict",
     "token_unsupported",
     "token_detached",
+    "header_detached",
+    "header_unreadable",
 ]
 _UNAUTHORIZED: Final = 401
 _MAX_CHALLENGES: Final = 2
@@ -67,10 +70,16 @@ class HeldCredential:
 class HeldCredentials:
     """The credentials of one server at one time, by scheme, and the mask for what the API answers."""
 
-    def __init__(self, by_scheme: Mapping[str, HeldCredential]) -> None:
-        """Take the credentials; a change makes a new value."""
+    def __init__(self, by_scheme: Mapping[str, HeldCredential], headers: tuple[ServerHeader, ...] = ()) -> None:
+        """Take the credentials and the header fields of every request; a change makes a new value."""
         self.by_scheme = by_scheme
-        self.mask = Mask(self.values())
+        self.headers = headers
+        hidden = [Token(each.value) for each in headers if each.is_secret and each.value is not None]
+        self.mask = Mask([*self.values(), *hidden])
+
+    def is_same(self, other: HeldCredentials) -> bool:
+        """Tell whether another value holds the same."""
+        return (self.by_scheme, self.headers) == (other.by_scheme, other.headers)
 
     def values(self) -> list[Credential]:
         """List the credentials that could be read."""
@@ -82,7 +91,7 @@ NO_CREDENTIALS: Final = HeldCredentials({})
 
 
 class Lack(NamedTuple):
-    """Why a scheme cannot be satisfied now.
+    """Why a scheme cannot be satisfied now, or a header field of the server not be sent; `scheme` is its name.
 
     `scopes` are those a token lacks, `place` is the origin that is in question, "" for that of the request.
     """
@@ -186,7 +195,7 @@ class Authorization:
             ValueError: when it would be sent without the token that it needs.
 
         """
-        if not self.schemes:
+        if not (self.schemes or self.headers):
             return Attempt(url, headers)
         if self.token is not None and not is_masked:
             raise ValueError("The access token is missing.")
@@ -245,6 +254,28 @@ def authorize(
         return Refusal(tuple(lacks))
     chosen = min(satisfiable, key=lambda index: _cost(security[index], schemes))
     return _applied(chosen, security[chosen], at_hand)
+
+
+def with_headers(
+    outcome: Authorization | Refusal, headers: Sequence[ServerHeader], base: str
+) -> Authorization | Refusal:
+    """Add the header fields of a server to what its request to `base` carries; a scheme's own field stands before them.
+
+    One that cannot be sent there is lacking, as a credential is: without it the API might answer otherwise.
+    """
+    if isinstance(outcome, Refusal) or not headers:
+        return outcome
+    origin = origin_of(base)
+    lacks = tuple(_header_lack(each, origin) for each in headers if each.value is None or origin not in each.origins)
+    if lacks:
+        return Refusal((lacks,))
+    owned = {name.lower() for part, name, _ in outcome.parts() if part == "header"}
+    added = tuple(Field(each.name, each.value) for each in headers if each.value and each.name.lower() not in owned)
+    return replace(outcome, headers=(*outcome.headers, *added))
+
+
+def _header_lack(header: ServerHeader, origin: str) -> Lack:
+    return Lack(header.name, "header_unreadable" if header.value is None else "header_detached", place=origin)
 
 
 def _cost(requirement: SecurityRequirement, schemes: Mapping[str, SecurityScheme]) -> tuple[bool, int, int]:

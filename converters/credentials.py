@@ -323,10 +323,22 @@ def _value(scheme: SecurityScheme, given: Any) -> Secret:
     return Secret(value)
 
 
+def read_field_value(given: Any) -> Secret:
+    """Read the value of a header field (RFC 9110 section 5.5); raises `CredentialError`."""
+    value = _text(given, "value")
+    _check_ends(value)
+    return Secret(value)
+
+
+def _check_ends(value: str) -> None:
+    if value != value.strip():
+        raise CredentialError("`value` begins or ends with a space.", pointer="/value")
+
+
 def _check_place(scheme: SecurityScheme, value: str) -> None:
     """Refuse what would end the place it is written to: spaces around a field value, `;` in a cookie."""
-    if scheme.location != "query" and value != value.strip():
-        raise CredentialError("`value` begins or ends with a space.", pointer="/value")
+    if scheme.location != "query":
+        _check_ends(value)
     if scheme.location == "cookie" and ";" in value:
         raise CredentialError("A cookie's value cannot hold a semicolon (RFC 6265 section 4.1.1).", pointer="/value")
 

@@ -33,6 +33,14 @@ _WHY: Final[Mapping[Reason, str]] = {
         "so they are not sent there until they are supplied again"
     ),
     "plaintext": "the scheme {name!r} ({summary}) needs https, and {origin} is not",
+    "header_detached": (
+        "the server's header field {name!r} was supplied for another origin than {origin}, so it is not sent there "
+        "until it is supplied again (`PUT .../headers/{name}`) or removed"
+    ),
+    "header_unreadable": (
+        "the stored value of the server's header field {name!r} cannot be read; supply it again "
+        "(`PUT .../headers/{name}`) or remove it"
+    ),
     "conflict": "the scheme {name!r} ({summary}) goes where another scheme of the same alternative goes",
 }
 _SUPPLIED: Final = frozenset({"absent", "detached", "unreadable", "scopes", "token_unsupported", "token_detached"})

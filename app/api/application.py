@@ -10,6 +10,7 @@ from app.api import (
     connections,
     credentials,
     declarations,
+    headers,
     health,
     issuers,
     keys,
@@ -49,6 +50,7 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
         declarations,
         tools,
         credentials,
+        headers,
         connections,
         keys,
     ):

@@ -21,6 +21,7 @@ from app.services.keys import Keys
 from app.services.namespaces import Namespaces
 from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
+from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
 from app.services.tools import Tools
 from converters.request_plans import RequestPlan
@@ -64,6 +65,7 @@ class ControlPlane:
     refreshing: Refreshing
     tools: Tools
     credentials: Credentials
+    headers: ServerHeaders
     connections: Connections
     namespaces: Namespaces
     issuers: Issuers
@@ -90,6 +92,7 @@ Who = Annotated[Caller, Depends(_who)]
 NamespaceName = Annotated[str, Path(alias="namespace", description="Name of the namespace.")]
 ServerName = Annotated[str, Path(alias="server", description="Name of the server.")]
 SchemeName = Annotated[str, Path(alias="scheme", description="Name of the security scheme.")]
+HeaderName = Annotated[str, Path(alias="header", description="Name of the header field.")]
 ToolName = Annotated[str, Path(alias="tool", description="Name of the tool.")]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Entries per page.")]

@@ -55,6 +55,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "tool_not_found": 404,
     "tool_unknown": 404,
     "credential_not_found": 404,
+    "header_not_found": 404,
     "connection_not_found": 404,
     "security_scheme_not_found": 404,
     "key_not_found": 404,

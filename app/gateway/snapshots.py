@@ -17,7 +17,7 @@ from app.gateway.projection import MISSING_TOOL_FIELDS
 from app.gateway.tool_search import ToolSearch
 from converters import ToolDefinition, json_values
 from converters.arguments import ArgumentChecker
-from converters.authorization import Authorization, HeldCredentials, Refusal, authorize
+from converters.authorization import Authorization, HeldCredentials, Refusal, authorize, with_headers
 from converters.client_profiles import GENERIC, PROFILES, ClientProfile
 from converters.origins import origin
 from converters.outputs import OutputChecker
@@ -113,7 +113,8 @@ class ServerTool:
         """Choose which of a server's credentials the tool's requests carry; solved once per change of them."""
         if self._authorized is None or self._authorized[0] is not held:
             schemes = self._snapshot.security_schemes
-            self._authorized = held, authorize(self.definition.security, schemes, held.by_scheme, self.base)
+            outcome = authorize(self.definition.security, schemes, held.by_scheme, self.base)
+            self._authorized = held, with_headers(outcome, held.headers, self.base)
         return self._authorized[1]
 
 

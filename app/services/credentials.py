@@ -6,7 +6,6 @@ sends an operation elsewhere, it does not go along until it is supplied again.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,27 +15,28 @@ from app.outbound.client_authentication import signing_key
 from app.security.operator_secrets import SecretSourceError
 from app.security.sealing import UnreadableSecretError
 from app.services import stored_credentials
-from converters.authorization import NO_CREDENTIALS, Authorization, HeldCredentials, authorize
+from app.services.credential_targets import base_of, declared_schemes, read_targets
+from converters.authorization import NO_CREDENTIALS, Authorization, HeldCredentials, authorize, with_headers
 from converters.credentials import (
     ClientCertificate,
     ClientCredentials,
     CredentialError,
+    Token,
     check_obtainable,
     read_credential,
+    read_field_value,
 )
 from converters.origins import origin
-from converters.request_plans import ServerUnknownError, base_url
-from converters.security import read_schemes
-from converters.token_requests import endpoints
-from converters.tool_definitions import security_from_json, server_from_json
+from converters.tool_definitions import security_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from app.registry import Database, Registry
+    from app.registry import Database
     from app.registry.records import CredentialRecord, ServerRecord
     from app.security.operator_secrets import OperatorSecrets
     from app.security.sealing import SecretKeys
+    from app.services.credential_targets import Targets
     from app.services.events import ServerEvents
     from converters.authorization import Refusal
     from converters.credentials import Credential
@@ -132,9 +132,19 @@ class Credentials:
         return await self._opened(record, records)
 
     async def _opened(self, server: ServerRecord, records: Sequence[CredentialRecord]) -> HeldCredentials:
-        schemes = _schemes(server) if records else {}
+        schemes = declared_schemes(server) if records else {}
+        read = [(each, await self.opened(each, schemes)) for each in records]
         return HeldCredentials(
-            {each.scheme: stored_credentials.held(each.details, await self._read(each, schemes)) for each in records}
+            {
+                each.scheme: stored_credentials.held(each.details, credential)
+                for each, credential in read
+                if not stored_credentials.is_header(each)
+            },
+            tuple(
+                stored_credentials.held_header(each.details, credential)
+                for each, credential in read
+                if stored_credentials.is_header(each)
+            ),
         )
 
     async def refresh(self) -> None:
@@ -145,16 +155,18 @@ class Credentials:
                 continue
             opened = await self._opened(server, records)
             # What was supplied or dropped meanwhile is newer.
-            if self._stored.get(place) is stored and opened.by_scheme != self._held[place].by_scheme:
+            if self._stored.get(place) is stored and not opened.is_same(self._held[place]):
                 self._held[place] = opened
 
-    async def _read(self, record: CredentialRecord, schemes: Mapping[str, SecurityScheme]) -> Credential | None:
+    async def opened(self, record: CredentialRecord, schemes: Mapping[str, SecurityScheme]) -> Credential | None:
         """Open a stored credential, or fetch it where it is kept; None where that cannot be done."""
         try:
             secret = stored_credentials.opened(self._keys, record)
             if not record.details["source"]:
                 return stored_credentials.joined(record.details, secret)
             fetched = stored_credentials.joined(record.details, await self._sources.read(record.details["source"]))
+            if stored_credentials.is_header(record):
+                return Token(read_field_value(stored_credentials.secret_of(fetched)))
             scheme = schemes.get(record.scheme)
             return None if scheme is None else read_credential(scheme, _members(scheme, fetched))
         except (UnreadableSecretError, SecretSourceError, CredentialError):
@@ -166,8 +178,9 @@ class Credentials:
         """Describe a server's credentials; raises `ServerNotFound`."""
         async with self._database.transaction(read_only=True) as registry:
             records = await registry.credentials.list(namespace, server)
-            targets = await _targets(registry, namespace, server) if records else None
-        return tuple([await self._described(each, targets) for each in records if targets is not None])
+            targets = await read_targets(registry, namespace, server) if records else None
+        described = [each for each in records if not stored_credentials.is_header(each)]
+        return tuple([await self._described(each, targets) for each in described if targets is not None])
 
     async def put(self, namespace: str, server: str, scheme: str, *, given: Mapping[str, Any]) -> CredentialInfo:
         """Store a credential for a scheme and bind it to where requests with it go now.
@@ -181,7 +194,7 @@ class Credentials:
 
         """
         async with self._database.transaction(read_only=True) as registry:
-            targets = await _targets(registry, namespace, server)
+            targets = await read_targets(registry, namespace, server)
         found = targets.schemes.get(scheme)
         if found is None:
             raise SchemeNotDeclaredError(scheme, targets.schemes)
@@ -227,12 +240,13 @@ class Credentials:
         async with self._database.transaction(read_only=True) as registry:
             record = await registry.servers.get(namespace, server)
             document_url = (await registry.revisions.get(namespace, server)).document_url
-        base = _base(definition, record, document_url) or ""
-        schemes = _schemes(record)
+        base = base_of(definition, record, document_url) or ""
+        schemes = declared_schemes(record)
         outcome = authorize(security_from_json(definition["security"]), schemes, held.by_scheme, base)
+        outcome = with_headers(outcome, held.headers, base)
         return ToolAuthorization(outcome, schemes, origin(base) if base else "", credentials_path(namespace, server))
 
-    async def _described(self, record: CredentialRecord, targets: _Targets) -> CredentialInfo:
+    async def _described(self, record: CredentialRecord, targets: Targets) -> CredentialInfo:
         scheme = targets.schemes.get(record.scheme)
         detached = targets.origins(record.scheme) - set(record.details["origins"])
         if scheme is not None and record.details["kind"] == "client":
@@ -242,7 +256,7 @@ class Credentials:
             record=record,
             scheme=scheme,
             detached=tuple(sorted(detached)),
-            is_readable=await self._read(record, targets.schemes) is not None,
+            is_readable=await self.opened(record, targets.schemes) is not None,
         )
 
     # --- keys
@@ -275,11 +289,6 @@ def credentials_path(namespace: str, server: str) -> str:
     return f"/api/v1/namespaces/{namespace}/servers/{server}/credentials/"
 
 
-def _schemes(server: ServerRecord) -> dict[str, SecurityScheme]:
-    description = server.description
-    return read_schemes(description.get("security_schemes", {}), str(description.get("openapi", "")))
-
-
 def _secret_member(scheme: SecurityScheme, members: Mapping[str, Any]) -> str:
     if scheme.type == "mutualTLS":
         return "private_key"
@@ -296,51 +305,3 @@ def _members(scheme: SecurityScheme, credential: Credential) -> dict[str, Any]:
     ours = {"origins", "token_origins", "source", "kind"}
     supplied = {name: value for name, value in details.items() if name not in ours}
     return {**supplied, _secret_member(scheme, supplied): stored_credentials.secret_of(credential) or None}
-
-
-@dataclass(frozen=True, slots=True)
-class _Targets:
-    """A server's operations, as far as it matters where requests with a scheme go."""
-
-    server: ServerRecord
-    document_url: str | None
-    definitions: tuple[Mapping[str, Any], ...]
-    schemes: Mapping[str, SecurityScheme]
-
-    def origins(self, scheme: str) -> frozenset[str]:
-        """List where requests with a scheme go: those of the operations that name it, else those of all."""
-        return frozenset(origin(each) for each in self._bases(scheme))
-
-    def token_origins(self, scheme: SecurityScheme, grant_type: str) -> frozenset[str]:
-        """List where tokens of a scheme are asked for by a grant."""
-        found = (endpoints(scheme, grant_type, each) for each in self._bases(scheme.name))
-        return frozenset(origin(url) for each in found for url in each.secret)
-
-    def _bases(self, scheme: str) -> list[str]:
-        naming = [each for each in self.definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]
-        distinct = _with_distinct_servers(naming or self.definitions)
-        found = (_base(each, self.server, self.document_url) for each in distinct)
-        return [each for each in found if each is not None]
-
-
-async def _targets(registry: Registry, namespace: str, server: str) -> _Targets:
-    record = await registry.servers.get(namespace, server)
-    document_url = (await registry.revisions.get(namespace, server)).document_url
-    definitions = tuple(each.definition for each in await registry.revisions.tools(namespace, server))
-    return _Targets(record, document_url, definitions, _schemes(record))
-
-
-def _with_distinct_servers(definitions: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    return {json.dumps(each["servers"]): each for each in definitions}.values()
-
-
-def _base(definition: Mapping[str, Any], server: ServerRecord, document_url: str | None) -> str | None:
-    try:
-        return base_url(
-            tuple(server_from_json(each) for each in definition["servers"]),
-            override=server.base_url,
-            variables=server.server_variables,
-            document_url=document_url,
-        )
-    except ServerUnknownError:
-        return None

@@ -1,7 +1,8 @@
 """Credentials as they are stored: details that may be shown, and one secret that is sealed for them.
 
 What a secret is sealed for is namespace, server, scheme and the details, origins included: nothing of it can be changed
-in the database without the secret becoming unreadable.
+in the database without the secret becoming unreadable. Header fields of a server are kept alike, under a name that is
+made of theirs; they are told from the others by their kind, which is sealed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from app.registry.records import NewCredential
 from app.security.sealing import Sealed
 from converters.authorization import HeldCredential
 from converters.credentials import CLIENT_CREDENTIALS, ClientCertificate, ClientCredentials, Secret, Token, UserPassword
+from converters.server_headers import ServerHeader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,6 +52,24 @@ def details_of(
     }
 
 
+def header_details(
+    name: str, *, is_secret: bool, origins: Iterable[str], source: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """Give what may be shown of a header field; `source` is where its value is kept, None for the database."""
+    shown: dict[str, Any] = {"origins": sorted(origins), "source": dict(source) if source else None}
+    return {**shown, "kind": "header", "name": name, "is_secret": is_secret}
+
+
+def header_place(name: str) -> str:
+    """Name the place of a header field beside those of the schemes: fields are the same in either case of letters."""
+    return f"header:{name.lower()}"
+
+
+def is_header(record: CredentialRecord) -> bool:
+    """Tell whether a record is a header field of the server."""
+    return bool(record.details["kind"] == "header")
+
+
 def _listed(scopes: frozenset[str] | None) -> list[str] | None:
     return None if scopes is None else sorted(scopes)
 
@@ -67,6 +87,8 @@ def secret_of(credential: Credential) -> str:
 
 def joined(details: Mapping[str, Any], secret: str) -> Credential:
     """Put details and secret together again."""
+    if details["kind"] == "header":
+        return Token(Secret(secret))
     if details["kind"] == "value":
         return Token(Secret(secret), _scopes(details))
     if details["kind"] == "password":
@@ -91,6 +113,12 @@ def held(details: Mapping[str, Any], credential: Credential | None) -> HeldCrede
     """Give a credential as the calls need it; one that was stored without origins for tokens has none."""
     origins, token_origins = frozenset(details["origins"]), frozenset(details.get("token_origins", ()))
     return HeldCredential(credential, origins, token_origins)
+
+
+def held_header(details: Mapping[str, Any], credential: Credential | None) -> ServerHeader:
+    """Give a header field as the calls need it."""
+    value = credential.value if isinstance(credential, Token) else None
+    return ServerHeader(details["name"], value, frozenset(details["origins"]), is_secret=details["is_secret"])
 
 
 def _scopes(details: Mapping[str, Any]) -> frozenset[str] | None:

@@ -163,6 +163,7 @@ BODIES: dict[str, Any] = {
     "update_server": {"enabled": False, "base_url": "https://evil.example"},
     "update_tool": {"enabled": False},
     "put_credential": {"value": "stolen"},
+    "put_header": {"value": "stolen"},
     "put_issuer": {"issuer": "https://evil.example"},
     "call_tool": {"arguments": {"petId": 1}},
     "preview_tool": {"arguments": {"petId": 1}},

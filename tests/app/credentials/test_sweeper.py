@@ -39,6 +39,7 @@ SECRETS = {
     "client": "canary:client/secret+ü %",
     "env": "canary-from-the-environment/+",
 }
+HEADER = "canary-of-every-request/+="
 MODES = ["echo", "html", "error", "unauthorized", "redirect", "reset", "hang", "broken", "text", "large"]
 HOSTILE: list[dict[str, Any]] = [
     {"mode": "echo", "note": "canary\r\nX: y"},
@@ -185,6 +186,9 @@ async def test_no_channel_holds_a_secret_in_any_form(
                 answer = await running.http.put(f"{CREDENTIALS}/{name}", json=supplied(name))
                 assert answer.status_code == 200, answer.text
                 shown.append(answer.text)
+            answer = await running.http.put(f"{SERVERS}/pets/headers/X-Every", json={"value": HEADER})
+            assert answer.status_code == 200, answer.text
+            shown.append(answer.text)
             shown += await results(running)
             shown.append((await read_everything(running)).decode())
             files = stored_in(tmp_path)
@@ -197,7 +201,12 @@ async def test_no_channel_holds_a_secret_in_any_form(
         **files,
         **{f"after the end: {name}": content for name, content in stored_in(tmp_path).items()},
     }
-    secrets = {**SECRETS, "admin key": KEY, **{f"access token {n}": each for n, each in enumerate(tokens.issued)}}
+    secrets = {
+        **SECRETS,
+        "every request": HEADER,
+        "admin key": KEY,
+        **{f"access token {n}": each for n, each in enumerate(tokens.issued)},
+    }
     assert found_in(channels, secrets) == []
     # What is swept for was under way, and is found where it is.
     assert tokens.issued
@@ -206,6 +215,7 @@ async def test_no_channel_holds_a_secret_in_any_form(
         "bearer",
         "oidc",
         "env",
+        "every request",
     }
 
 

@@ -1,0 +1,76 @@
+"""Where requests with a credential go: the origins that it is bound to when it is supplied."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from converters.origins import origin
+from converters.request_plans import ServerUnknownError, base_url
+from converters.security import read_schemes
+from converters.token_requests import endpoints
+from converters.tool_definitions import server_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from app.registry import Registry
+    from app.registry.records import ServerRecord
+    from converters.security import SecurityScheme
+
+
+def declared_schemes(server: ServerRecord) -> dict[str, SecurityScheme]:
+    """Read the security schemes that the active revision's description declares."""
+    description = server.description
+    return read_schemes(description.get("security_schemes", {}), str(description.get("openapi", "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """A server's operations, as far as it matters where requests with a scheme go."""
+
+    server: ServerRecord
+    document_url: str | None
+    definitions: tuple[Mapping[str, Any], ...]
+    schemes: Mapping[str, SecurityScheme]
+
+    def origins(self, scheme: str) -> frozenset[str]:
+        """List where requests with a scheme go: those of the operations that name it, else those of all."""
+        return frozenset(origin(each) for each in self._bases(scheme))
+
+    def token_origins(self, scheme: SecurityScheme, grant_type: str) -> frozenset[str]:
+        """List where tokens of a scheme are asked for by a grant."""
+        found = (endpoints(scheme, grant_type, each) for each in self._bases(scheme.name))
+        return frozenset(origin(url) for each in found for url in each.secret)
+
+    def _bases(self, scheme: str) -> list[str]:
+        naming = [each for each in self.definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]
+        distinct = _with_distinct_servers(naming or self.definitions)
+        found = (base_of(each, self.server, self.document_url) for each in distinct)
+        return [each for each in found if each is not None]
+
+
+async def read_targets(registry: Registry, namespace: str, server: str) -> Targets:
+    """Read where a server's requests go; raises `ServerNotFound`."""
+    record = await registry.servers.get(namespace, server)
+    document_url = (await registry.revisions.get(namespace, server)).document_url
+    definitions = tuple(each.definition for each in await registry.revisions.tools(namespace, server))
+    return Targets(record, document_url, definitions, declared_schemes(record))
+
+
+def _with_distinct_servers(definitions: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    return {json.dumps(each["servers"]): each for each in definitions}.values()
+
+
+def base_of(definition: Mapping[str, Any], server: ServerRecord, document_url: str | None) -> str | None:
+    """Give the URL below which a tool's requests go, None where it is not known."""
+    try:
+        return base_url(
+            tuple(server_from_json(each) for each in definition["servers"]),
+            override=server.base_url,
+            variables=server.server_variables,
+            document_url=document_url,
+        )
+    except ServerUnknownError:
+        return None
