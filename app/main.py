@@ -134,7 +134,7 @@ class Application:
         turns = ImportTurns(settings.namespace_imports)
         self.importer = ImportDescription(self.database, compiler, fetcher, events, turns=turns)
         self.refreshing = Refreshing(self.database, self.importer, fetcher)
-        self._issuer_keys = IssuerKeys(_small_documents(policy))
+        self._issuer_keys = IssuerKeys(small_documents(policy))
         issuers = Issuers(self.database)
         resources = ProtectedResources(issuers, self._issuer_keys, public_url=self.public_url)
         self.declared = DeclaredServers(self.database, self.importer, self.credentials, events)
@@ -358,7 +358,7 @@ def _authentication(settings: Settings, api_keys: ApiKeys, resources: ProtectedR
     return Authentication([api_keys, *admin, resources], challenge=resources.challenge)
 
 
-def _small_documents(policy: EgressPolicy) -> Callable[[str], Awaitable[bytes]]:
+def small_documents(policy: EgressPolicy) -> Callable[[str], Awaitable[bytes]]:
     """Fetch what issuers publish, which is small."""
     fetcher = DocumentFetcher(policy, max_size=_MAX_ISSUER_DOCUMENT)
 

@@ -16,8 +16,9 @@ import pytest
 import app.outbound
 from app.destinations import Destination
 from app.outbound import EgressPolicy
-from tests.app.backends import backend, bomb, redirect, reply
-from tests.app.outbound.fetchers import ANSWER, FETCHERS, Fetcher
+from app.security.issuer_keys import is_safe_url
+from tests.app.backends import Backend, backend, bomb, redirect, reply
+from tests.app.outbound.fetchers import ANSWER, FETCHERS, UNUSABLE, Fetcher
 from tests.app.outbound.names import resolving
 
 SERVICE = EgressPolicy()
@@ -43,7 +44,7 @@ async def test_no_way_to_write_loopback_reaches_it(fetch: Fetcher, host: str) ->
     async with backend(ANSWER) as canary:
         outcome = await fetch(SERVICE, f"http://{host}:{canary.port}/x")
     assert (outcome.code, canary.connections) == ("egress_denied", 0), outcome
-    assert host.strip("[]") not in outcome.message.replace(f"http://{host}:{canary.port}/x", "")
+    assert host.strip("[]") not in outcome.message.replace(f"http://{host}:{canary.port}/", "")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ async def test_a_name_that_means_another_address_the_second_time_is_followed_now
         first = await fetch(OUTSIDE_ALONE, f"http://moving.test:{outside.port}/x")
         addresses[:] = ["127.0.0.1"]
         second = await fetch(OUTSIDE_ALONE, f"http://moving.test:{canary.port}/x")
-    assert (first.code in {"", "credential_token_failed"}, outside.connections > 0) == (True, True)
+    assert (first.code in {"", *UNUSABLE}, outside.connections > 0) == (True, True)
     assert (second.code, canary.connections) == ("egress_denied", 0)
 
 
@@ -98,8 +99,8 @@ async def test_no_redirect_leads_inside(fetch: Fetcher) -> None:
     """S08: an API's and a token endpoint's are not followed to another origin, a document's is checked."""
     async with backend(ANSWER) as canary, backend(redirect(f"{canary.url}/x"), host=OUTSIDE) as outside:
         outcome = await fetch(OUTSIDE_ALONE, outside.url)
-    assert outcome.code in {"egress_denied", "redirect_denied", "credential_token_failed"}
-    assert (len(outside.requests), canary.connections) == (1, 0)
+    assert outcome.code in {"egress_denied", "redirect_denied", *UNUSABLE}
+    assert (_asked_once(outside), canary.connections) == (True, 0)
 
 
 @every_fetcher
@@ -107,8 +108,9 @@ async def test_redirects_end_after_three(fetch: Fetcher) -> None:
     """S08."""
     async with backend(redirect("/again"), host=OUTSIDE) as outside:
         outcome = await fetch(OUTSIDE_ALONE, outside.url)
-    assert outcome.code in {"redirect_denied", "credential_token_failed"}
-    assert len(outside.requests) <= 4
+    assert outcome.code in {"redirect_denied", *UNUSABLE}
+    begun = [each for each in outside.requests if each.target != "/again"]
+    assert 1 <= len(outside.requests) <= 4 * len(begun)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,13 @@ async def test_redirects_end_after_three(fetch: Fetcher) -> None:
 )
 @every_fetcher
 async def test_a_url_that_parsers_read_differently_is_not_requested(fetch: Fetcher, url: str) -> None:
-    """S09: one parser for check and connect, in the mode in which loopback is open."""
+    """S09: one parser for check and connect, in the mode in which loopback is open.
+
+    An issuer's URL is taken apart to find its metadata, and so it is refused before it is kept.
+    """
+    if fetch is FETCHERS["issuer metadata"]:
+        assert not is_safe_url(url.format("127.0.0.1:80"))
+        return
     async with backend(ANSWER) as canary:
         outcome = await fetch(LOCAL, url.format(f"127.0.0.1:{canary.port}"))
     assert canary.connections == 0
@@ -178,7 +186,7 @@ async def test_proxies_of_the_environment_are_ignored(fetch: Fetcher, monkeypatc
             monkeypatch.setenv(name, proxy.url)
         monkeypatch.setenv("NO_PROXY", "example.com")
         await fetch(LOCAL, api.url)
-    assert (len(api.requests), proxy.connections) == (1, 0)
+    assert (_asked_once(api), proxy.connections) == (True, 0)
 
 
 @every_fetcher
@@ -197,9 +205,10 @@ async def test_the_proxy_that_is_set_gets_every_request_and_no_other_place_does(
             "0x7f.1",
         ):
             assert (await fetch(policy, f"http://{denied}/x")).code == "egress_denied", denied
-    assert [each.target.startswith("http://api.example:8000/x") for each in proxy.requests] == [True]
+    assert _asked_once(proxy)
+    assert all(each.target.startswith("http://api.example:8000/") for each in proxy.requests)
     assert proxy.requests[0].values("Proxy-Authorization") == ["Basic dXNlcjpjYW5hcnktcGFzc3dvcmQ="]
-    assert arrived == 1
+    assert len(proxy.requests) == arrived
 
 
 @every_fetcher
@@ -209,7 +218,7 @@ async def test_an_operator_opens_one_network_and_no_other(fetch: Fetcher, monkey
         policy = EgressPolicy(allow=(Destination.read("127.20.0.0/16"),))
         await fetch(policy, inside.url)
         assert (await fetch(policy, canary.url)).code == "egress_denied"
-    assert (len(inside.requests), canary.connections) == (1, 0)
+    assert (_asked_once(inside), canary.connections) == (True, 0)
 
 
 @every_fetcher
@@ -233,8 +242,14 @@ async def test_a_bomb_is_stopped_by_its_decoded_size(fetch: Fetcher) -> None:
     """B06, for everything that reads an answer."""
     async with backend(reply("200 OK", bomb(24), "Content-Encoding: gzip")) as api:
         outcome = await fetch(LOCAL, api.url)
-    assert outcome.code in {"response_too_large", "credential_token_failed"}
-    assert len(api.requests) == 1
+    assert outcome.code in {"response_too_large", *UNUSABLE}
+    assert _asked_once(api)
+
+
+def _asked_once(found: Backend) -> bool:
+    """Tell whether requests came, and none twice: an issuer's metadata have several places."""
+    targets = [each.target for each in found.requests]
+    return 0 < len(targets) == len(set(targets))
 
 
 def test_the_list_of_fetchers_is_whole() -> None:
