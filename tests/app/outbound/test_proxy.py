@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ class Tunnels:
 
 
 @asynccontextmanager
-async def tunnels(port: int, **members: bytes) -> AsyncIterator[Tunnels]:
+async def tunnels(port: int, **members: Any) -> AsyncIterator[Tunnels]:
     found = Tunnels(port, **members)
     server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
     found.url = f"http://user:{PASSWORD}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -90,9 +91,9 @@ async def test_a_request_by_https_goes_through_a_tunnel_that_the_proxy_cannot_re
     assert b"Proxy-Authorization: Basic " in head
     assert not any(each in head + proxy.seen for each in (SECRET.encode(), b"canary-query"))
     assert [each.target for each in api.requests] == ["/pets?q=canary-query"] * 2
-    for request in api.requests:
-        assert request.values("X-Api-Key") == [SECRET]
-        assert request.values("Proxy-Authorization") == []
+    for arrived in api.requests:
+        assert arrived.values("X-Api-Key") == [SECRET]
+        assert arrived.values("Proxy-Authorization") == []
 
 
 async def test_the_tunnel_s_end_has_to_have_the_api_s_certificate(authority: Authority) -> None:
