@@ -36,7 +36,15 @@ _UNWATCHED: Final = 0.1
 """Seconds of a call before its client is watched; one that hung up by then is noticed at that moment."""
 _READ: Final = {
     name.encode(): name
-    for name in ("accept", "content-length", "content-type", "mcp-method", "mcp-name", "mcp-protocol-version")
+    for name in (
+        "accept",
+        "content-length",
+        "content-type",
+        "mcp-method",
+        "mcp-name",
+        "mcp-protocol-version",
+        "mcp-session-id",
+    )
 }
 _JSON: Final = b"application/json"
 
