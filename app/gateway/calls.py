@@ -180,8 +180,7 @@ def _for_caller(request: RequestPlan, caller: Caller, snapshot: ServerSnapshot) 
     What an owner lets through stands before an argument of the same name. A credential stands before both.
     """
     added = (*passed(caller.fields, snapshot.policies.passthrough_headers), next_hop(caller))
-    names = {name.lower() for name, _ in added}
-    return replace(request, headers=(*(each for each in request.headers if each[0].lower() not in names), *added))
+    return request.with_headers(added)
 
 
 def _with_repairs(result: ToolResult, repairs: tuple[Repair, ...]) -> ToolResult:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.gateway.snapshots import to_bytes
 from converters import json_values
@@ -39,8 +38,7 @@ class MessageError(Exception):
         self.request_id = request_id
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One JSON-RPC request (`request_id` set), notification, or response of the client (`method` is "")."""
 
     method: str
