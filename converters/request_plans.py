@@ -246,10 +246,9 @@ def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: li
             problems.append(_path_problem(binding, value))
         return written
 
-    path, static_query = (
-        "".join([expand(part) if index % 2 else part for index, part in enumerate(parts)])
-        for parts in _template_parts(template)
-    )
+    in_path, in_query = _template_parts(template)
+    path = "".join([expand(part) if index % 2 else part for index, part in enumerate(in_path)])
+    static_query = "".join([expand(part) if index % 2 else part for index, part in enumerate(in_query)])
     if ("." in path or "%" in path) and any(unquote(segment) in {".", ".."} for segment in path.split("/")):
         problems.extend(_path_problem(binding, value) for binding, value in given)
     return path, static_query

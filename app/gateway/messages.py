@@ -115,7 +115,7 @@ _ALL_DIGITS: Final = json.JSONDecoder(
 
 def result_bytes(request_id: RequestId | None, result: bytes) -> bytes:
     """Write a response around an already rendered result."""
-    return b'{"jsonrpc":"2.0","id":' + json_values.to_bytes(request_id) + b',"result":' + result + b"}"
+    return b"".join((b'{"jsonrpc":"2.0","id":', json_values.to_bytes(request_id), b',"result":', result, b"}"))
 
 
 def error_bytes(request_id: RequestId | None, code: int, message: str, data: Any = None) -> bytes:
