@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from app.security.callers import Caller
     from converters.healing import Repair
     from converters.masking import Masking
+    from converters.outputs import OutputChecker
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse
+    from converters.results import Limits as ResultLimits
 
 # Reading and checking a megabyte of JSON takes tens of milliseconds, in which nobody else would be served.
 _LARGE: Final = 128 * 1024
@@ -134,22 +136,25 @@ class ToolCalls:
         return _with_repairs(result, repairs) if repairs else result
 
     async def _shaped(self, response: ApiResponse, tool: ServerTool, mask: Masking) -> ToolResult:
+        # Found here: what is made of definitions belongs to the event loop's thread.
+        shape = partial(_result, response, tool.output_checker, tool.policies.limits, mask)
         if len(response.body) <= _LARGE:
-            return _result(response, tool, mask)
-        shape = partial(_result, response, tool, mask)
+            return shape()
         return await asyncio.get_running_loop().run_in_executor(self._shaping, shape)
 
 
-def _result(response: ApiResponse, tool: ServerTool, mask: Masking) -> ToolResult:
-    return tool_result(masked(response, mask), tool.output_checker, tool.policies.limits)
+def _result(response: ApiResponse, output: OutputChecker | None, limits: ResultLimits, mask: Masking) -> ToolResult:
+    return tool_result(masked(response, mask), output, limits)
 
 
 def find_tool(snapshot: ServerSnapshot, name: str, caller: Caller) -> ServerTool:
     """Find an enabled tool that `caller` may call, also by a name it had a while ago; raises `UnknownToolError`."""
     tool = snapshot.tool(name)
-    if tool is None or not any(caller.may_call(snapshot.namespace, snapshot.name, each) for each in (name, tool.name)):
-        raise UnknownToolError(f"The server {snapshot.name!r} has no tool {name[:100]!r}.")
-    return tool
+    if tool is not None and caller.may_call(snapshot.namespace, snapshot.name, tool.name):
+        return tool
+    if tool is not None and caller.may_call(snapshot.namespace, snapshot.name, name):
+        return tool
+    raise UnknownToolError(f"The server {snapshot.name!r} has no tool {name[:100]!r}.")
 
 
 class PlannedCall(NamedTuple):
@@ -180,8 +185,7 @@ def _for_caller(request: RequestPlan, caller: Caller, snapshot: ServerSnapshot) 
     What an owner lets through stands before an argument of the same name. A credential stands before both.
     """
     added = (*passed(caller.fields, snapshot.policies.passthrough_headers), next_hop(caller))
-    names = {name.lower() for name, _ in added}
-    return replace(request, headers=(*(each for each in request.headers if each[0].lower() not in names), *added))
+    return request.with_headers(added)
 
 
 def _with_repairs(result: ToolResult, repairs: tuple[Repair, ...]) -> ToolResult:

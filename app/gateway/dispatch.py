@@ -160,4 +160,4 @@ def _rendered(result: ToolResult, snapshot: ServerSnapshot, era: Era) -> bytes:
     if result.structured is None or not projection.knows_structured_content(era.version):
         return rendered
     structured = result.structured.encode("utf-8", "replace")
-    return rendered[:-1] + b',"structuredContent":' + structured + b"}"
+    return b"".join((rendered[:-1], b',"structuredContent":', structured, b"}"))

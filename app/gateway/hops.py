@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 HOPS: Final = "Causeway-Hops"
 """The field that counts them, with the one that sends it."""
 MAX_HOPS: Final = 3
+_FIRST: Final = (HOPS, "1")
 _COUNTS: Final = {str(count): count for count in range(MAX_HOPS)}
 
 
@@ -37,7 +38,9 @@ def next_hop(caller: Caller) -> tuple[str, str]:
 
     """
     said = values_of(caller.fields, HOPS)
-    count = _COUNTS.get(",".join(said)) if said else 0
+    if not said:
+        return _FIRST
+    count = _COUNTS.get(",".join(said))
     if count is None:
         raise TooManyHopsError
     return HOPS, str(count + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 from app.gateway.snapshots import to_bytes
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-    Headers = list[tuple[str, str]]
 
 MAX_BODY: Final = 4 * 1024 * 1024
 _CODES: Final = {
@@ -36,9 +35,28 @@ _UNWATCHED: Final = 0.1
 """Seconds of a call before its client is watched; one that hung up by then is noticed at that moment."""
 _READ: Final = {
     name.encode(): name
-    for name in ("accept", "content-length", "content-type", "mcp-method", "mcp-name", "mcp-protocol-version")
+    for name in (
+        "accept",
+        "content-length",
+        "content-type",
+        "mcp-method",
+        "mcp-name",
+        "mcp-protocol-version",
+        "mcp-session-id",
+    )
 }
 _JSON: Final = b"application/json"
+
+
+class Headers(NamedTuple):
+    """The header fields that are read here, in order; `named` has the last of each name.
+
+    `accept` is what a client accepts, in lower case; one that does not say accepts all.
+    """
+
+    fields: list[tuple[str, str]]
+    named: dict[str, str]
+    accept: str
 
 
 class HttpError(Exception):
@@ -104,12 +122,17 @@ async def hang_up(receive: Receive) -> None:
 
 def headers_of(scope: Scope) -> Headers:
     """Give the header fields that are read here; their values without white space around, which some servers keep."""
-    return [(_READ[name], value.decode("latin-1").strip()) for name, value in scope["headers"] if name in _READ]
+    fields = [(_READ[name], value.decode("latin-1").strip()) for name, value in scope["headers"] if name in _READ]
+    named = dict(fields)
+    accept = named.get("accept", "")
+    if len(named) != len(fields):
+        accept = ", ".join([value for name, value in fields if name == "accept"])
+    return Headers(fields, named, accept.lower() or "*/*")
 
 
 def accepted(headers: Headers, *kinds: str) -> bool:
-    """Tell whether a client accepts one of these media types; one that does not say accepts all."""
-    accept = ", ".join([value for name, value in headers if name == "accept"]).lower() or "*/*"
+    """Tell whether a client accepts one of these media types."""
+    accept = headers.accept
     return "*/*" in accept or any(kind in accept for kind in kinds)
 
 
@@ -129,13 +152,13 @@ def check_post(method: str, headers: Headers) -> None:
     """Check what every message has in common; raises `HttpError`."""
     if method != "POST":
         raise HttpError(405, "Send MCP messages with POST.", ((b"allow", b"POST"),))
-    if dict(headers).get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if headers.named.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HttpError(415, "Send the message as application/json.")
 
 
 async def read_body(receive: Receive, headers: Headers) -> bytes:
     """Read the body, however it comes; raises `HttpError` where it is too large, and `ClientGoneError`."""
-    declared = dict(headers).get("content-length", "0")
+    declared = headers.named.get("content-length", "0")
     if declared.isdecimal() and int(declared[:12]) > MAX_BODY:
         raise _too_large()
     chunks: list[bytes] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 from mcp.server.connection import Connection
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.gateway.answers import AnswerStore
+    from app.gateway.http_exchange import Headers
     from app.gateway.messages import Message, RequestId
     from app.gateway.snapshots import ServerSnapshot
 
@@ -66,8 +67,7 @@ _UNSTATED_VERSION: Final = "2025-03-26"
 """What a handshake client speaks that sends no `MCP-Protocol-Version` (2025-06-18, Transports)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Era:
+class Era(NamedTuple):
     """The protocol a request speaks: its version, and the client's claims in the 2026-07-28 envelope.
 
     `has_stream` says that a client of the handshake era is listening to a stream, on which it can be told of changes;
@@ -98,7 +98,7 @@ def http_status(code: int) -> int:
     return ERROR_CODE_HTTP_STATUS.get(code, 200)
 
 
-def classify(message: Message, headers: list[tuple[str, str]], profile: ClientProfile | None = None) -> Era:
+def classify(message: Message, headers: Headers, profile: ClientProfile | None = None) -> Era:
     """Find out which protocol version a request speaks, by its header and its envelope.
 
     `profile` is the one that the URL names; without it a client of 2026-07-28 has that of its name.
@@ -107,13 +107,13 @@ def classify(message: Message, headers: list[tuple[str, str]], profile: ClientPr
         KernelError: when header and body disagree, or the version is not served.
 
     """
-    named = dict(headers)
+    named = headers.named
     version = named.get("mcp-protocol-version")
     meta = (message.params or {}).get("_meta")
     has_envelope = isinstance(meta, dict) and PROTOCOL_VERSION_META_KEY in meta
     if not has_envelope and (version is None or version in HANDSHAKE_PROTOCOL_VERSIONS):
         return Era(version or _UNSTATED_VERSION, is_modern=False, profile=profile or GENERIC)
-    duplicated = find_duplicated_routing_header(headers)
+    duplicated = find_duplicated_routing_header(headers.fields) if len(named) != len(headers.fields) else None
     if duplicated is not None:
         raise KernelError(-32020, f"{duplicated} header appears more than once")
     verdict = classify_inbound_request(message.body, headers=named)

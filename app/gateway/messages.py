@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.gateway.snapshots import to_bytes
 from converters import json_values
@@ -39,8 +38,7 @@ class MessageError(Exception):
         self.request_id = request_id
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One JSON-RPC request (`request_id` set), notification, or response of the client (`method` is "")."""
 
     method: str
@@ -117,7 +115,7 @@ _ALL_DIGITS: Final = json.JSONDecoder(
 
 def result_bytes(request_id: RequestId | None, result: bytes) -> bytes:
     """Write a response around an already rendered result."""
-    return b'{"jsonrpc":"2.0","id":' + json_values.to_bytes(request_id) + b',"result":' + result + b"}"
+    return b"".join((b'{"jsonrpc":"2.0","id":', json_values.to_bytes(request_id), b',"result":', result, b"}"))
 
 
 def error_bytes(request_id: RequestId | None, code: int, message: str, data: Any = None) -> bytes:

@@ -8,9 +8,8 @@ client that hangs up cancels its call. Below it, `/sse` and `/messages` are the 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import TooManyRequestsError
 from app.gateway import messages
@@ -58,8 +57,7 @@ _SERVER_PARTS: Final = 4
 """Of a server's path: "", "mcp", namespace and name."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Exchange:
+class _Exchange(NamedTuple):
     """One POST and the ways to answer it."""
 
     caller: Caller
@@ -145,8 +143,8 @@ class McpEndpoint:
         return snapshot.seen_by(caller), rest
 
     async def _post(self, snapshot: ServerSnapshot, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = headers_of(scope)
-        client = self._sessions.check(snapshot.key, caller_of(scope), headers)
+        caller, headers = caller_of(scope), headers_of(scope)
+        client = self._sessions.check(snapshot.key, caller, headers)
         check_post(scope["method"], headers)
         if not accepted(headers, "application/json", "application/*"):
             raise HttpError(406, "Accept application/json: every answer is JSON.")
@@ -157,21 +155,19 @@ class McpEndpoint:
             await respond(send, 400, error_bytes(error.request_id, error.code, error.message))
             return
         if message.request_id is None or not message.method:
-            await self._take_response(Posted(snapshot.key, str(message.request_id), caller_of(scope).subject, body))
+            await self._take_response(Posted(snapshot.key, str(message.request_id), caller.subject, body))
             await respond(send, 202, b"")
             return
         try:
             era = classify(message, headers, named_profile(scope))
             if era.is_modern and message.method == LISTEN:
-                await self._subscriptions.answer(
-                    snapshot, message, headers, caller=caller_of(scope), receive=receive, send=send
-                )
+                await self._subscriptions.answer(snapshot, message, headers, caller=caller, receive=receive, send=send)
                 return
         except KernelError as error:
             await respond(send, http_status(error.code), _error(message, error))
             return
         async with EventStream(send) as stream:
-            exchange = _Exchange(caller_of(scope), headers, receive, stream, client)
+            exchange = _Exchange(caller, headers, receive, stream, client)
             status, answer = await self._answer(snapshot, message, era, exchange)
             if stream.is_open:
                 await stream.finish(answer)
@@ -227,8 +223,7 @@ class McpEndpoint:
     async def _result(self, snapshot: ServerSnapshot, message: Message, era: Era, exchange: _Exchange) -> bytes:
         if message.method != "tools/call":
             return await self._dispatcher.result(snapshot, message, era, caller=exchange.caller)
-        takes_news = any(name == "accept" and "text/event-stream" in value.lower() for name, value in exchange.headers)
-        push = exchange.stream.push if takes_news else None
+        push = exchange.stream.push if "text/event-stream" in exchange.headers.accept else None
         ask = None
         if push is not None and exchange.client.by_form:
             ask = partial(

@@ -65,10 +65,11 @@ class Sessions:
             HttpError: 404 for a session that is not there, is over, or is somebody else's.
 
         """
-        named = [value for name, value in headers if name == HEADER]
-        is_handshake = dict(headers).get("mcp-protocol-version") in {None, *HANDSHAKE_PROTOCOL_VERSIONS}
-        if not named or not is_handshake:
+        if HEADER not in headers.named:
             return NOBODY_TO_ASK
+        if headers.named.get("mcp-protocol-version") not in {None, *HANDSHAKE_PROTOCOL_VERSIONS}:
+            return NOBODY_TO_ASK
+        named = [value for name, value in headers.fields if name == HEADER]
         found = self._state.open(named[0], _place(server, caller)) if len(named) == 1 else None
         if found is None:
             raise HttpError(404, "You have no session of this id: send `initialize` again.")

@@ -1,7 +1,7 @@
 """What is served: immutable snapshots of servers, compiled once per revision and swapped whole.
 
-A snapshot holds the rendered `tools/list` answers as bytes, one per protocol era, and each tool's validator and base
-URL, made at its first call.
+A snapshot holds the rendered `tools/list` answers as bytes, one per protocol era, and each tool's validators, made at
+its first call; those that were used longest ago are dropped again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from app.gateway.made_values import MADE_VALUES, MadeValues
 from app.gateway.policies import Policies
 from app.gateway.projection import MISSING_TOOL_FIELDS
 from app.gateway.tool_search import ToolSearch
@@ -35,6 +36,8 @@ MANY_TOOLS: Final = 100
 LONG_LIST: Final = 256 * 1024
 """Tools, and bytes of their list, beyond which `auto` lists three tools to search the others: some 64,000 tokens."""
 
+_COMPILED_SIZE: Final = 12
+"""What a called tool takes for each byte of its definition as JSON, measured over those of `figma`."""
 _MAX_VIEWS: Final = 64
 """Selections of one server's tools whose lists are kept."""
 _MODERN: Final = "2026-07-28"
@@ -44,41 +47,72 @@ NEWEST_HANDSHAKE: Final = "2025-11-25"
 DEFAULT_POLICIES: Final = Policies()
 
 
+class _Compiled:
+    """What is made of a tool's stored definition at its first call."""
+
+    def __init__(self, stored: Mapping[str, Any]) -> None:
+        self.definition = ToolDefinition.from_json(stored)
+
+    @cached_property
+    def checker(self) -> ArgumentChecker:
+        return ArgumentChecker(self.definition.input_schema)
+
+    @cached_property
+    def output_checker(self) -> OutputChecker | None:
+        schema = self.definition.output_schema
+        return None if schema is None else OutputChecker(schema)
+
+
 class ServerTool:
     """One callable tool of a snapshot."""
 
     def __init__(self, stored: Mapping[str, Any], snapshot: ServerSnapshot) -> None:
-        """Keep the stored definition as JSON, a quarter of the room of its values; it is read at the first call."""
+        """Keep the stored definition as JSON, a quarter of the room of its values; it is read when it is called."""
         self.name = str(stored["name"])
         self._stored = json_values.to_bytes(stored)
         self._snapshot = snapshot
         self._authorized: tuple[HeldCredentials, Authorization | Refusal] | None = None
+        self._made_values = snapshot.made_values
+        self._reference = self._made_values.reference(self)
+        self._compiled: _Compiled | None = None
+
+    def drop_made(self) -> None:
+        """Drop the definition and the validators until the next call."""
+        self._compiled = self._authorized = None
+
+    def _made(self) -> _Compiled:
+        compiled = self._compiled
+        if compiled is None:
+            compiled = self._compiled = _Compiled(self.stored())
+            self._made_values.made(self._reference, _COMPILED_SIZE * len(self._stored))
+        return compiled
 
     @property
     def policies(self) -> Policies:
         """What calls of the tool's server are held to."""
         return self._snapshot.policies
 
-    @cached_property
+    @property
     def definition(self) -> ToolDefinition:
         """The tool's definition."""
-        return ToolDefinition.from_json(self.stored())
+        return self._made().definition
 
     def stored(self) -> dict[str, Any]:
         """Give the stored definition."""
         stored: dict[str, Any] = json.loads(self._stored)
         return stored
 
-    @cached_property
+    @property
     def checker(self) -> ArgumentChecker:
         """The compiled validator of the tool's arguments."""
-        return ArgumentChecker(self.definition.input_schema)
+        compiled = self._made()
+        self._made_values.used(self._reference)
+        return compiled.checker
 
-    @cached_property
+    @property
     def output_checker(self) -> OutputChecker | None:
         """The compiled validator of the tool's answers, where it lists an output schema."""
-        schema = self.definition.output_schema
-        return None if schema is None else OutputChecker(schema)
+        return self._made().output_checker
 
     @cached_property
     def is_repeatable(self) -> bool:
@@ -140,6 +174,7 @@ class ServerSnapshot:
         credentials_path: str = "",
         certificate_authorities: str = "",
         former_names: Mapping[str, tuple[str, float]] | None = None,
+        made_values: MadeValues = MADE_VALUES,
     ) -> None:
         """Take the stored definitions of the tools to serve.
 
@@ -147,6 +182,7 @@ class ServerSnapshot:
         `credentials_path` is where an owner puts credentials, which a call says that lacks one;
         `certificate_authorities` (PEM, "" for the system's) are trusted for the API; `former_names` are the names
         that tools had: the name each has now, and until when (seconds since the epoch) it is answered under the former.
+        `made_values` bounds what is made of all this, and kept.
         """
         self.namespace = namespace
         self.name = name
@@ -162,6 +198,8 @@ class ServerSnapshot:
         self.credentials_path = credentials_path
         self.certificate_authorities = certificate_authorities
         self.security_schemes = read_schemes(security_schemes or {}, openapi)
+        self.made_values = made_values
+        self._reference = made_values.reference(self)
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
         self._listed = tuple(self.tools)
         self.has_tool = self.tools.__contains__
@@ -194,15 +232,22 @@ class ServerSnapshot:
         view.tools = {name: tool for name, tool in self.tools.items() if name in names | renamed}
         view._listed = tuple(name for name in self._listed if name in names)  # noqa: SLF001 - a copy of ours
         view._lists, view._views = {}, {}  # noqa: SLF001 - as above
+        view._reference = self.made_values.reference(view)  # noqa: SLF001 - as above
         return view
 
+    def drop_made(self) -> None:
+        """Drop the rendered lists until the next request for one."""
+        self._lists.clear()
+
     def tool_list(self, version: str, profile: ClientProfile = GENERIC) -> bytes:
-        """Give the `tools/list` result for a protocol version and a client as JSON, rendered at most once."""
+        """Give the `tools/list` result for a protocol version and a client as JSON, rendered once and kept."""
         missing = MISSING_TOOL_FIELDS.get(version, frozenset())
         key = version if missing or version == _MODERN else NEWEST_HANDSHAKE, profile.name
         rendered = self._lists.get(key)
         if rendered is None:
             rendered = self._lists[key] = self._render(missing, profile, is_modern=version == _MODERN)
+            self.made_values.made(self._reference, len(rendered))
+        self.made_values.used(self._reference)
         return rendered
 
     @cached_property

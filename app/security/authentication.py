@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from app.security.callers import ADMIN, NOBODY, Caller
 
@@ -26,6 +26,7 @@ METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 OPEN_PREFIX: Final = "/connect/"
 """Below it browsers are answered, which have none: the tickets of the links say who it is."""
 
+_OPEN_BELOW: Final = (f"{METADATA_PATH}/", OPEN_PREFIX)
 _BEARER: Final = re.compile(rb"bearer +(.+)", re.IGNORECASE | re.DOTALL)
 
 
@@ -39,8 +40,7 @@ class Refusal:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(NamedTuple):
     """What a request shows: its credential as bytes, the path it asks for, and the address it comes from."""
 
     credential: bytes
@@ -100,8 +100,7 @@ class Authentication:
         shown = [*headers.get(b"authorization", ()), *headers.get(b"x-api-key", ())]
         if len(shown) > 1:
             return _TWO_CREDENTIALS
-        is_open = path in OPEN_PATHS or path.startswith((f"{METADATA_PATH}/", OPEN_PREFIX))
-        if self._otherwise is None and is_open:
+        if self._otherwise is None and (path in OPEN_PATHS or path.startswith(_OPEN_BELOW)):
             return NOBODY
         if shown:
             bearer = _BEARER.fullmatch(shown[0]) if b"authorization" in headers else None

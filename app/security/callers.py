@@ -6,7 +6,7 @@ Absence never grants: a set of names that is empty reaches nothing, and only `EV
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -79,6 +79,21 @@ class Caller:
         """Tell whether a tool exists for the caller."""
         return self.reaches(namespace, server) and _among(tool, self.tools)
 
+    def with_fields(self, fields: Sequence[tuple[bytes, bytes]]) -> Caller:
+        """Give the caller of a request that has these header fields."""
+        # By position and not by `replace`, which takes three times as long, at each request.
+        return Caller(
+            self.subject,
+            self.permissions,
+            self.namespaces,
+            self.servers,
+            self.tools,
+            self.limits,
+            self.is_operator,
+            self.token,
+            fields,
+        )
+
     def covers(self, other: Caller) -> bool:
         """Tell whether the caller may do everything that another one may."""
         return (
@@ -108,9 +123,9 @@ NOBODY: Final = Caller("")
 def caller_of(scope: Mapping[str, Any]) -> Caller:
     """Give who sent an HTTP request, by its ASGI scope; who the guard has not let through is nobody."""
     caller = scope.get(_IN_SCOPE, NOBODY)
-    return replace(caller, fields=scope.get("headers", ())) if isinstance(caller, Caller) else NOBODY
+    return caller if isinstance(caller, Caller) else NOBODY
 
 
 def set_caller(scope: MutableMapping[str, Any], caller: Caller) -> None:
-    """Tell what follows who sent an HTTP request."""
-    scope[_IN_SCOPE] = caller
+    """Tell what follows who sent an HTTP request, with its header fields."""
+    scope[_IN_SCOPE] = caller.with_fields(scope.get("headers", ()))

@@ -37,6 +37,8 @@ _DECIDES: Final = frozenset(
     {b"authorization", b"connection", b"content-length", b"cookie", b"host", b"origin", b"transfer-encoding"}
 )
 """Header fields that decide who calls and what is read."""
+_READ: Final = frozenset({b"authorization", b"connection", b"content-length", b"host", b"origin", b"x-api-key"})
+"""Header fields that are read here, with those whose names another program may take for such."""
 _IN_A_URL: Final = frozenset({"access_token", "api_key", "api-key", "apikey", "x-api-key", "key"})
 _FORWARDED: Final = (b"x-forwarded-", b"x-api-key", b"proxy-")
 
@@ -94,7 +96,8 @@ class Guard:
     async def _check(self, scope: Scope) -> Caller | Refusal:
         headers: dict[bytes, list[bytes]] = {}
         for name, value in scope["headers"]:
-            headers.setdefault(name, []).append(value.strip())
+            if name in _READ or b"_" in name:
+                headers.setdefault(name, []).append(value.strip())
         client = scope.get("client")
         return (
             self._check_host(headers.get(b"host", []))
@@ -127,8 +130,9 @@ def _check_names(headers: dict[bytes, list[bytes]]) -> Refusal | None:
     Some take `X_Forwarded_User` for `X-Forwarded-User`, and take away the fields that `Connection` names (RFC 9110
     section 7.6.1), so that what one of them has checked is not what the next one sees.
     """
-    named = {each.strip().lower() for value in headers.get(b"connection", ()) for each in value.split(b",")}
-    named |= {name.replace(b"_", b"-") for name in headers if b"_" in name}
+    named = {name.replace(b"_", b"-") for name in headers if b"_" in name}
+    if b"connection" in headers:
+        named |= {each.strip().lower() for value in headers[b"connection"] for each in value.split(b",")}
     return _HEADERS if any(name in _DECIDES or name.startswith(_FORWARDED) for name in named) else None
 
 

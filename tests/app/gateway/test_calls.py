@@ -125,6 +125,13 @@ async def test_an_upstream_error_is_a_result_with_its_code(error: type[errors.Up
     }
 
 
+async def test_where_the_user_is_to_connect_an_account_is_told() -> None:
+    error = errors.AuthorizationRequiredError("Connect an account.", url="https://gateway.example/connect/1")
+    result = await call("get_pet", {"petId": 7}, FakeUpstream(error))
+    expected = {"causeway/code": "authorization_required", "causeway/url": "https://gateway.example/connect/1"}
+    assert result.meta == expected
+
+
 async def test_how_long_to_leave_an_api_alone_is_told() -> None:
     paused = errors.UpstreamUnavailableError("Calls to this API are paused.", retry_after=27)
     result = await call("get_pet", {"petId": 7}, FakeUpstream(paused))
@@ -160,7 +167,9 @@ async def test_only_what_the_description_marks_may_be_repeated(
 
 
 def test_every_upstream_error_has_a_code_of_its_own() -> None:
-    assert {error for error, _ in UPSTREAM_ERRORS} == {errors.UpstreamError, *errors.UpstreamError.__subclasses__()}
+    with_a_url = {errors.AuthorizationRequiredError}
+    every = {errors.UpstreamError, *errors.UpstreamError.__subclasses__()}
+    assert {error for error, _ in UPSTREAM_ERRORS} == every - with_a_url
 
 
 async def test_an_error_of_the_api_is_a_result_in_its_own_words() -> None:

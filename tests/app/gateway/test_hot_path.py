@@ -75,7 +75,7 @@ async def performed(app: Any, name: str) -> bytes:
         sent.append(event)
 
     headers = [(name.encode(), value.encode()) for name, value in fields.items()]
-    scope = {"type": "http", "method": "POST", "path": "/mcp/default/pets", "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": "/mcp/default/pets", "query_string": b"", "headers": headers}
     await app(scope, receive, send)
     assert sent[0]["status"] == 200
     answer: bytes = sent[1]["body"]
