@@ -147,7 +147,7 @@ class Application:
                 tools=self.tools,
                 credentials=self.credentials,
                 connections=self.connections,
-                namespaces=Namespaces(self.database, events, self.keys),
+                namespaces=Namespaces(self.database, events, self.keys, secrets=keys),
                 keys=self.keys,
                 issuers=issuers,
                 resources=resources,

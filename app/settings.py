@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     secret_keys_old: SecretStr | None = Field(
         None, description="Further keys (by commas) that stored credentials are read with, and none is written with."
     )
+    namespace_keys: Path | None = Field(
+        None,
+        description="Folder, shared by all instances, of the keys that namespaces have besides SECRET_KEY; by default "
+        "in DATA_DIR where the database is there, else none.",
+    )
     credential_env: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Environment variables (names, by commas) that credentials may be taken from."
     )
@@ -206,6 +211,15 @@ class Settings(BaseSettings):
     def registry_url(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'causeway.db'}"
+
+    @property
+    def namespace_keys_folder(self) -> Path | None:
+        """The folder of the namespaces' keys; None where they have none.
+
+        A database that is elsewhere may outlive this instance's DATA_DIR, in which the keys would be lost.
+        """
+        default = None if self.database_url else self.data_dir / "namespace-keys"
+        return self.namespace_keys or default
 
 
 MIN_KEY_LENGTH = 16

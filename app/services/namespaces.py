@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from app.registry import Database
     from app.registry.records import NamespaceRecord, Page
     from app.security.callers import Caller
+    from app.security.sealing import SecretKeys
     from app.services.events import ServerEvents
     from app.services.keys import Keys
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 class Namespaces:
     """The use cases around namespaces."""
 
-    def __init__(self, database: Database, events: ServerEvents, keys: Keys) -> None:
-        """Work on `database`, telling `events` what changed and `keys` which are gone."""
+    def __init__(self, database: Database, events: ServerEvents, keys: Keys, *, secrets: SecretKeys) -> None:
+        """Work on `database`, telling `events` what changed and `keys` which are gone; `secrets` are shredded."""
+        self._secrets = secrets
         self._database = database
         self._events = events
         self._keys = keys
@@ -33,10 +35,18 @@ class Namespaces:
             return await registry.namespaces.list(among=among, cursor=cursor, limit=limit)
 
     async def delete(self, name: str) -> None:
-        """Delete a namespace with its servers and keys; raises `NamespaceNotFound`."""
+        """Delete a namespace with its servers and keys, and destroy what its secrets are encrypted with.
+
+        Raises:
+            NamespaceNotFound, NamespaceKeysError: as they say; nothing is deleted then.
+
+        """
         async with self._database.transaction() as registry:
             gone = [each for each in await registry.servers.names() if each.namespace == name]
             await registry.namespaces.delete(name)
+            # Last before it is certain: what fails here can be repeated, while a namespace that is gone cannot be
+            # deleted again, and its keys would stay.
+            self._secrets.shred(name)
         await self._keys.refresh()
         for server in gone:
             await self._events.changed(server.namespace, server.name)
