@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     key_concurrent_calls: int = Field(50, ge=1, description="Tool calls that one key may have under way.")
     key_streams: int = Field(20, ge=1, description="Streams that one key may have open.")
     namespace_imports: int = Field(2, ge=1, description="Imports that one namespace may have under way; more wait.")
+    namespace_servers: int | None = Field(None, ge=1, description="Servers that one namespace may have.")
+    namespace_tools: int | None = Field(None, ge=1, description="Tools that one namespace's servers may have.")
+    namespace_document_bytes: int | None = Field(
+        None, ge=1, description="Bytes that the documents of one namespace may have, those of all revisions together."
+    )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 

@@ -64,6 +64,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "credential_unbound": 422,
     "secret_source_invalid": 422,
     "namespace_exists": 409,
+    "quota_exceeded": 403,
     "server_exists": 409,
     "breaking_change": 409,
     "server_frozen": 409,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.registry import Database
-    from app.registry.records import NamespaceRecord, Page
+    from app.registry.records import NamespaceRecord, Page, Quota, QuotaRecord
     from app.security.callers import Caller
     from app.security.sealing import SecretKeys
     from app.services.events import ServerEvents
@@ -27,6 +27,20 @@ class Namespaces:
         """Create a namespace; raises `NamespaceExists`."""
         async with self._database.transaction() as registry:
             return await registry.namespaces.create(name)
+
+    async def quota(self, name: str) -> QuotaRecord:
+        """Give what a namespace may hold and holds; raises `NamespaceNotFound`."""
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.quotas.get(name)
+
+    async def put_quota(self, name: str, quota: Quota) -> QuotaRecord:
+        """Let a namespace hold less than the gateway's settings do; raises `NamespaceNotFound`.
+
+        What it holds already stays, and may not become more.
+        """
+        async with self._database.transaction() as registry:
+            await registry.namespaces.set_quota(name, quota)
+            return await registry.quotas.get(name)
 
     async def list(self, *, by: Caller, cursor: str | None, limit: int) -> Page[NamespaceRecord]:
         """Give a page of the namespaces that `by` reaches; raises `InvalidCursor`."""
