@@ -25,6 +25,7 @@ from app.registry import Database
 from app.registry.changed_servers import ChangedServers
 from app.registry.notifications import open_notifications
 from app.registry.process_channel import ProcessChannel
+from app.registry.records import Quota
 from app.security.authentication import OPEN_PREFIX, AdminKey, Authentication, Authenticator
 from app.security.callers import LOCAL, CallerLimits
 from app.security.guard import Guard, rules_for
@@ -90,7 +91,7 @@ class Application:
         # First of all: without its key nothing is opened, made or changed.
         keys = load_keys(settings)
         policy = egress_policy(settings, self.public_url)
-        self.database = Database.open(settings.registry_url)
+        self.database = Database.open(settings.registry_url, quota=_quota(settings))
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(policy)
         self._notifications = open_notifications(settings.registry_url)
@@ -150,7 +151,7 @@ class Application:
                 credentials=self.credentials,
                 headers=ServerHeaders(self.database, keys, secrets, events, credentials=self.credentials),
                 connections=self.connections,
-                namespaces=Namespaces(self.database, events, self.keys),
+                namespaces=Namespaces(self.database, events, self.keys, secrets=keys),
                 keys=self.keys,
                 issuers=issuers,
                 resources=resources,
@@ -345,6 +346,10 @@ class _GatewayTools:
         if snapshot is None:
             raise UnknownToolError(f"There is no enabled server {server!r} in the namespace {namespace!r}.")
         return snapshot
+
+
+def _quota(settings: Settings) -> Quota:
+    return Quota(settings.namespace_servers, settings.namespace_tools, settings.namespace_document_bytes)
 
 
 def _limits(settings: Settings) -> Limits:

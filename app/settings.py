@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     secret_keys_old: SecretStr | None = Field(
         None, description="Further keys (by commas) that stored credentials are read with, and none is written with."
     )
+    namespace_keys: Path | None = Field(
+        None,
+        description="Folder, shared by all instances, of the keys that namespaces have besides SECRET_KEY; by default "
+        "in DATA_DIR where the database is there, else none.",
+    )
     credential_env: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Environment variables (names, by commas) that credentials may be taken from."
     )
@@ -100,6 +105,11 @@ class Settings(BaseSettings):
     key_concurrent_calls: int = Field(50, ge=1, description="Tool calls that one key may have under way.")
     key_streams: int = Field(20, ge=1, description="Streams that one key may have open.")
     namespace_imports: int = Field(2, ge=1, description="Imports that one namespace may have under way; more wait.")
+    namespace_servers: int | None = Field(None, ge=1, description="Servers that one namespace may have.")
+    namespace_tools: int | None = Field(None, ge=1, description="Tools that one namespace's servers may have.")
+    namespace_document_bytes: int | None = Field(
+        None, ge=1, description="Bytes that the documents of one namespace may have, those of all revisions together."
+    )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 
@@ -206,6 +216,15 @@ class Settings(BaseSettings):
     def registry_url(self) -> str:
         """The database's URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'causeway.db'}"
+
+    @property
+    def namespace_keys_folder(self) -> Path | None:
+        """The folder of the namespaces' keys; None where they have none.
+
+        A database that is elsewhere may outlive this instance's DATA_DIR, in which the keys would be lost.
+        """
+        default = None if self.database_url else self.data_dir / "namespace-keys"
+        return self.namespace_keys or default
 
 
 MIN_KEY_LENGTH = 16

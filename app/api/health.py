@@ -21,7 +21,10 @@ async def readyz(control: Control, response: Response) -> dict[str, str]:
     if not await control.database.is_ready():
         detail = "The registry's database is not reachable or not migrated."
     elif not await control.credentials.has_all_keys():
-        detail = "Credentials are stored under a key that is not in CAUSEWAY_SECRET_KEY or CAUSEWAY_SECRET_KEYS_OLD."
+        detail = (
+            "Credentials are stored under a key that is not in CAUSEWAY_SECRET_KEY or CAUSEWAY_SECRET_KEYS_OLD, or "
+            "under keys of namespaces that are not in the folder CAUSEWAY_NAMESPACE_KEYS."
+        )
     else:
         return {"status": "ready"}
     response.status_code = 503

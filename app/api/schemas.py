@@ -136,6 +136,17 @@ class NewNamespace(_Body):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
+_Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class NewQuota(_Body):
+    """How much a namespace may hold; null or left out, as much as the gateway's settings say."""
+
+    servers: _Count | None = None
+    tools: _Count | None = None
+    document_bytes: _Count | None = Field(None, description="Of the documents of all revisions together.")
+
+
 class ScopeGrant(_Body):
     """What a scope permits: calls of these tools of these servers of the namespace; `*` stands for all."""
 
@@ -451,3 +462,20 @@ class NamespaceList(BaseModel):
 
     items: list[Namespace]
     next_cursor: str | None
+
+
+class NamespaceUsage(BaseModel):
+    """How much a namespace holds."""
+
+    servers: int
+    tools: int
+    document_bytes: int
+
+
+class QuotaOfNamespace(BaseModel):
+    """How much a namespace may hold, null for any number, and how much it holds."""
+
+    servers: int | None
+    tools: int | None
+    document_bytes: int | None
+    used: NamespaceUsage

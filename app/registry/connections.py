@@ -6,6 +6,7 @@ process of however many, for as long as one answer may take, so that a token tha
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -116,9 +117,9 @@ class Connections:
         """Return the ids of all keys that a connection is sealed with."""
         return frozenset(await self._session.scalars(select(ConnectionRow.key_id).distinct()))
 
-    async def sealed_otherwise(self, key_id: str) -> tuple[ConnectionRecord, ...]:
-        """Return the connections of all servers that are sealed with another key than this one."""
-        rows = await self._session.execute(_SELECT.where(ConnectionRow.key_id != key_id))
+    async def sealed_with(self, key_ids: Collection[str]) -> tuple[ConnectionRecord, ...]:
+        """Return the connections of all servers that are sealed with one of these keys."""
+        rows = await self._session.execute(_SELECT.where(ConnectionRow.key_id.in_(key_ids)))
         return tuple(ConnectionRecord(**row._asdict()) for row in rows)
 
     async def reseal(self, record: ConnectionRecord, new: NewConnection) -> bool:

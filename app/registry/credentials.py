@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from sqlalchemy import delete, insert, select, update
@@ -63,9 +63,9 @@ class Credentials:
         """Return the ids of all keys that something is sealed with."""
         return frozenset(await self._session.scalars(select(CredentialRow.key_id).distinct()))
 
-    async def sealed_otherwise(self, key_id: str) -> tuple[CredentialRecord, ...]:
-        """Return the credentials of all servers that are sealed with another key than this one."""
-        rows = await self._session.execute(_SELECT.where(CredentialRow.key_id != key_id))
+    async def sealed_with(self, key_ids: Collection[str]) -> tuple[CredentialRecord, ...]:
+        """Return the credentials of all servers that are sealed with one of these keys."""
+        rows = await self._session.execute(_SELECT.where(CredentialRow.key_id.in_(key_ids)))
         return tuple(CredentialRecord(**row._asdict()) for row in rows)
 
     async def reseal(self, record: CredentialRecord, new: NewCredential) -> bool:

@@ -21,6 +21,8 @@ from app.registry.errors import RegistryUnavailable
 from app.registry.issuers import Issuers
 from app.registry.namespaces import Namespaces
 from app.registry.outages import outages_raised
+from app.registry.quotas import Quotas
+from app.registry.records import Quota
 from app.registry.revisions import Revisions
 from app.registry.servers import Servers
 from app.registry.shared_tokens import SharedTokens
@@ -38,6 +40,7 @@ class Registry:
     """The repositories of one transaction."""
 
     namespaces: Namespaces
+    quotas: Quotas
     servers: Servers
     revisions: Revisions
     credentials: Credentials
@@ -52,21 +55,23 @@ class Registry:
 class Database:
     """A SQLite file or a PostgreSQL database that holds the registry. Use it on one event loop."""
 
-    def __init__(self, url: URL, engines: Engines) -> None:
+    def __init__(self, url: URL, engines: Engines, quota: Quota) -> None:
         """Keep what `open` made."""
+        self._quota = quota
         self._url = url
         self._engines = engines
         self._entries = 0
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, *, quota: Quota | None = None) -> Database:
         """Open `sqlite:///PATH` or `postgresql://USER@HOST/NAME`, with or without our drivers' names.
 
+        No namespace is let hold more than `quota`.
         Nothing connects yet; a missing SQLite file is made, readable by its owner only. Raises
         `InvalidDatabaseUrl`, or `RegistryUnavailable` if the file cannot be made.
         """
         normalised = normalise(url)
-        return cls(normalised, open_engines(normalised))
+        return cls(normalised, open_engines(normalised), quota or Quota())
 
     @asynccontextmanager
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Registry]:
@@ -80,9 +85,11 @@ class Database:
         async with async_sessionmaker(engine, expire_on_commit=False).begin() as session:
             with outages_raised():
                 await self._enter(session)
+            quotas = Quotas(session, self._quota)
             yield Registry(
                 Namespaces(session),
-                Servers(session),
+                quotas,
+                Servers(session, quotas),
                 Revisions(session),
                 Credentials(session),
                 SharedTokens(session),

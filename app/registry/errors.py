@@ -33,6 +33,19 @@ class NamespaceExists(RegistryError):
         super().__init__(f"The namespace {name!r} already exists.")
 
 
+class QuotaExceeded(RegistryError):
+    """A namespace would hold more than it may; nothing was stored."""
+
+    code: ClassVar[str] = "quota_exceeded"
+
+    def __init__(self, namespace: str, what: str, *, most: int, wanted: int) -> None:
+        """Say of what it would be too much, and what to do."""
+        super().__init__(
+            f"The namespace {namespace!r} may hold {most:,} {what} and would hold {wanted:,}; nothing was changed. "
+            "Delete servers of it, or ask the gateway's operator for a higher quota."
+        )
+
+
 class IssuerNotFound(RegistryError):
     """The namespace has no issuer, or there is no such namespace."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from dataclasses import asdict
+
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.registry.errors import NamespaceExists, NamespaceNotFound
 from app.registry.paging import DEFAULT_LIMIT, page, page_size, position
-from app.registry.records import NamespaceRecord, Page
+from app.registry.records import NamespaceRecord, Page, Quota
 from app.registry.tables import ApiKeyRow, NamespaceRow
 
 _LISTING = "namespaces"
@@ -58,6 +60,13 @@ class Namespaces:
             query = query.where(NamespaceRow.name > after)
         rows = await self._session.execute(query)
         return page([NamespaceRecord(*row) for row in rows], size, listing=_LISTING, key=lambda record: record.name)
+
+    async def set_quota(self, name: str, quota: Quota) -> None:
+        """Give a namespace a quota of its own in the place of the one before, or raise `NamespaceNotFound`."""
+        given = {each: most for each, most in asdict(quota).items() if most is not None}
+        statement = update(NamespaceRow).where(NamespaceRow.name == name).values(quota=given or None)
+        if await self._session.scalar(statement.returning(NamespaceRow.name)) is None:
+            raise NamespaceNotFound(name)
 
     async def delete(self, name: str) -> None:
         """Remove a namespace with every server in it and every key for it, or raise `NamespaceNotFound`."""

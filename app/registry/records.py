@@ -40,6 +40,32 @@ class NamespaceRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """How much a namespace may hold, None for any number: servers, tools of them, bytes of all revisions' documents."""
+
+    servers: int | None = None
+    tools: int | None = None
+    document_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much a namespace holds, of what a `Quota` bounds."""
+
+    servers: int
+    tools: int
+    document_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaRecord:
+    """What holds for a namespace, of its own quota and the gateway's the lower numbers, and how much of it is used."""
+
+    limits: Quota
+    used: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class IssuerRecord:
     """The authorization server of a namespace; `scopes` maps scopes to their `servers` and `tools`, as lists."""
 

@@ -13,6 +13,7 @@ from app.registry.errors import ServerExists, ServerNotFound
 from app.registry.insertion import insert_revision
 from app.registry.lookups import ServerKey, require_namespace, revision_id, server_key
 from app.registry.paging import DEFAULT_LIMIT, page, page_size, position
+from app.registry.quotas import Quotas
 from app.registry.records import (
     AddedRevision,
     NewRevision,
@@ -52,9 +53,10 @@ _SELECT = select(
 class Servers:
     """The servers of every namespace, seen through one transaction."""
 
-    def __init__(self, session: AsyncSession) -> None:
-        """Work inside the session's transaction; whoever opened it commits."""
+    def __init__(self, session: AsyncSession, quotas: Quotas) -> None:
+        """Work inside the session's transaction, keeping to `quotas`; whoever opened it commits."""
         self._session = session
+        self._quotas = quotas
 
     async def create(  # noqa: PLR0913 (a server's settings, each by keyword)
         self,
@@ -68,7 +70,7 @@ class Servers:
         server_variables: Mapping[str, str] | None = None,
         instructions: str | None = None,
     ) -> ServerRecord:
-        """Publish a server with its first revision, or raise `NamespaceNotFound` or `ServerExists`."""
+        """Publish a server with its first revision; raises `NamespaceNotFound`, `ServerExists` or `QuotaExceeded`."""
         await require_namespace(self._session, namespace, hold=True)
         settings = {
             "title": title,
@@ -77,8 +79,9 @@ class Servers:
             "server_variables": dict(server_variables or {}),
             "instructions": instructions,
         }
-        server_id = await self._insert(namespace, name, settings=settings)
-        await insert_revision(self._session, server_id, number=_FIRST_REVISION, revision=revision)
+        async with self._quotas.kept(namespace):
+            server_id = await self._insert(namespace, name, settings=settings)
+            await insert_revision(self._session, server_id, number=_FIRST_REVISION, revision=revision)
         return await self.get(namespace, name)
 
     async def get(self, namespace: str, name: str) -> ServerRecord:
@@ -160,29 +163,31 @@ class Servers:
         """Store a revision and make it the active one, or with `is_draft` the one that waits for a review.
 
         If the active revision, or with `is_draft` the one that waits, has the same digest, nothing is stored. What
-        waited before waits no more; `changes` apply in every case. Raises `ServerNotFound`.
+        waited before waits no more; `changes` apply in every case. Raises `ServerNotFound` or `QuotaExceeded`.
         """
         server = await server_key(self._session, ServerName(namespace, name), lock=True)
         number = await self._stored(server, revision.digest, is_draft=is_draft)
         is_new = number is None
-        if number is None:
-            number = await self._next_number(server)
-            await insert_revision(self._session, server.id, number=number, revision=revision)
-        if is_draft and number != server.active_revision:
-            await self._point(server, draft_revision=number)
-        else:
-            await self._activate(server, number)
+        async with self._quotas.kept(namespace):
+            if number is None:
+                number = await self._next_number(server)
+                await insert_revision(self._session, server.id, number=number, revision=revision)
+            if is_draft and number != server.active_revision:
+                await self._point(server, draft_revision=number)
+            else:
+                await self._activate(server, number)
         await self._apply(server, changes or ServerChanges())
         return AddedRevision(server=await self.get(namespace, name), number=number, is_new=is_new)
 
     async def activate_revision(self, namespace: str, name: str, *, number: int) -> ServerRecord:
         """Make an earlier or later revision the active one; none waits for a review any more.
 
-        Raises `ServerNotFound` or `RevisionNotFound`.
+        Raises `ServerNotFound`, `RevisionNotFound` or `QuotaExceeded`.
         """
         server = await server_key(self._session, ServerName(namespace, name), lock=True)
         await revision_id(self._session, server, number=number)
-        await self._activate(server, number)
+        async with self._quotas.kept(namespace):
+            await self._activate(server, number)
         return await self.get(namespace, name)
 
     async def _insert(self, namespace: str, name: str, *, settings: dict[str, Any]) -> int:

@@ -94,6 +94,7 @@ class NamespaceRow(Base):
     __tablename__ = "namespaces"
 
     name: Mapped[str] = mapped_column(NAME, primary_key=True)
+    quota: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

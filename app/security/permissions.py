@@ -45,6 +45,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "list_namespaces": _READ,
     "create_namespace": _OPERATE,
     "delete_namespace": _OPERATE,
+    "get_quota": _OWN_NAMESPACE,
+    "put_quota": _OPERATE,
     "get_issuer": _OWN_NAMESPACE,
     "put_issuer": _OWN_NAMESPACE,
     "delete_issuer": _OWN_NAMESPACE,

@@ -12,6 +12,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from app.security.namespace_keys import NamespaceKeys
 from app.security.sealing import SecretKeys
 from app.settings import SettingsError
 
@@ -38,7 +39,8 @@ def load_keys(settings: Settings) -> SecretKeys:
     """
     old = settings.secret_keys_old.get_secret_value() if settings.secret_keys_old else ""
     readable = [_decoded(each, "CAUSEWAY_SECRET_KEYS_OLD") for each in old.split(",") if each.strip()]
-    return SecretKeys(_current(settings), readable)
+    folder = settings.namespace_keys_folder
+    return SecretKeys(_current(settings), readable, namespaces=None if folder is None else NamespaceKeys(folder))
 
 
 def _current(settings: Settings) -> bytes:

@@ -130,7 +130,7 @@ class Connecting:
             "binding": _digest(binding),
         }
         key = _digest(state)
-        sealed = self._keys.seal(json.dumps(content).encode(), (_PURPOSE, namespace, server, key))
+        sealed = self._keys.seal(json.dumps(content).encode(), (_PURPOSE, namespace, server, key), namespace=namespace)
         attempt = ConnectionAttempt(namespace, server, sealed.key_id, sealed.content)
         async with self._database.transaction() as registry:
             await registry.connections.begin(key, attempt, seconds=_SECONDS)
@@ -192,7 +192,8 @@ class Connecting:
             raise ConnectRefusedError(_GONE)
         try:
             sealed = Sealed(attempt.key_id, attempt.content)
-            opened = self._keys.open(sealed, (_PURPOSE, attempt.namespace, attempt.server, key))
+            place = (_PURPOSE, attempt.namespace, attempt.server, key)
+            opened = self._keys.open(sealed, place, namespace=attempt.namespace)
         except UnreadableSecretError:
             raise ConnectRefusedError(_GONE) from None
         return attempt, json.loads(opened)

@@ -265,7 +265,7 @@ class Credentials:
         """Tell whether there is a key for everything that is stored."""
         async with self._database.transaction(read_only=True) as registry:
             used = await registry.credentials.key_ids() | await registry.connections.key_ids()
-        return used <= self._keys.ids
+        return self._keys.can_read(used)
 
 
 def _check_keys(credential: Credential) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from app.registry import Database
-    from app.registry.records import NamespaceRecord, Page
+    from app.registry.records import NamespaceRecord, Page, Quota, QuotaRecord
     from app.security.callers import Caller
+    from app.security.sealing import SecretKeys
     from app.services.events import ServerEvents
     from app.services.keys import Keys
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 class Namespaces:
     """The use cases around namespaces."""
 
-    def __init__(self, database: Database, events: ServerEvents, keys: Keys) -> None:
-        """Work on `database`, telling `events` what changed and `keys` which are gone."""
+    def __init__(self, database: Database, events: ServerEvents, keys: Keys, *, secrets: SecretKeys) -> None:
+        """Work on `database`, telling `events` what changed and `keys` which are gone; `secrets` are shredded."""
+        self._secrets = secrets
         self._database = database
         self._events = events
         self._keys = keys
@@ -26,6 +28,20 @@ class Namespaces:
         async with self._database.transaction() as registry:
             return await registry.namespaces.create(name)
 
+    async def quota(self, name: str) -> QuotaRecord:
+        """Give what a namespace may hold and holds; raises `NamespaceNotFound`."""
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.quotas.get(name)
+
+    async def put_quota(self, name: str, quota: Quota) -> QuotaRecord:
+        """Let a namespace hold less than the gateway's settings do; raises `NamespaceNotFound`.
+
+        What it holds already stays, and may not become more.
+        """
+        async with self._database.transaction() as registry:
+            await registry.namespaces.set_quota(name, quota)
+            return await registry.quotas.get(name)
+
     async def list(self, *, by: Caller, cursor: str | None, limit: int) -> Page[NamespaceRecord]:
         """Give a page of the namespaces that `by` reaches; raises `InvalidCursor`."""
         among = None if "*" in by.namespaces else by.namespaces
@@ -33,10 +49,18 @@ class Namespaces:
             return await registry.namespaces.list(among=among, cursor=cursor, limit=limit)
 
     async def delete(self, name: str) -> None:
-        """Delete a namespace with its servers and keys; raises `NamespaceNotFound`."""
+        """Delete a namespace with its servers and keys, and destroy what its secrets are encrypted with.
+
+        Raises:
+            NamespaceNotFound, NamespaceKeysError: as they say; nothing is deleted then.
+
+        """
         async with self._database.transaction() as registry:
             gone = [each for each in await registry.servers.names() if each.namespace == name]
             await registry.namespaces.delete(name)
+            # Last before it is certain: what fails here can be repeated, while a namespace that is gone cannot be
+            # deleted again, and its keys would stay.
+            self._secrets.shred(name)
         await self._keys.refresh()
         for server in gone:
             await self._events.changed(server.namespace, server.name)

@@ -36,8 +36,10 @@ async def rotate(database: Database, keys: SecretKeys) -> Rotation:
 async def _outcomes(database: Database, keys: SecretKeys) -> AsyncIterator[bool | None]:
     """Give for each secret whether it was sealed anew, None where it could not be read."""
     async with database.transaction(read_only=True) as registry:
-        credentials = await registry.credentials.sealed_otherwise(keys.current_id)
-        connections = await registry.connections.sealed_otherwise(keys.current_id)
+        used = await registry.credentials.key_ids() | await registry.connections.key_ids()
+        former = {each for each in used if not keys.is_current(each)}
+        credentials = await registry.credentials.sealed_with(former)
+        connections = await registry.connections.sealed_with(former)
     for credential in credentials:
         try:
             new = stored_credentials.resealed(keys, credential)

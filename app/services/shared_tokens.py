@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from app.registry.errors import RegistryUnavailable, ServerNotFound
+from app.security.namespace_keys import NamespaceKeysError
 from app.security.sealing import Sealed, UnreadableSecretError
 from converters.credentials import Secret
 from converters.token_requests import AccessToken
@@ -55,10 +56,10 @@ class SharedTokens:
         `server` is "namespace/name"; `useless` are tokens that are refused or about to expire.
         Raises what `ask` raises.
         """
-        place = _Place(self._keys, server, request)
         try:
+            place = _Place(self._keys, server, request)
             found = await self._found_or_leased(place, useless)
-        except (RegistryUnavailable, ServerNotFound):
+        except (RegistryUnavailable, ServerNotFound, NamespaceKeysError):
             return await ask()
         if isinstance(found, AccessToken):
             return found
@@ -98,7 +99,7 @@ class SharedTokens:
                 await registry.shared_tokens.store(
                     row, key_id=sealed.key_id, content=sealed.content, expires_at=expires_at
                 )
-        except (RegistryUnavailable, ServerNotFound):
+        except (RegistryUnavailable, ServerNotFound, NamespaceKeysError):
             return
 
 
@@ -132,7 +133,8 @@ class _Place:
             return None
         lifetime = (row.expires_at - datetime.now(UTC)).total_seconds()
         try:
-            secret = self._keys.open(Sealed(row.key_id, row.content), self._sealed_for).decode()
+            sealed = Sealed(row.key_id, row.content)
+            secret = self._keys.open(sealed, self._sealed_for, namespace=self.namespace).decode()
         except UnreadableSecretError:
             return None
         return AccessToken(Secret(secret), lifetime) if lifetime > _MIN_SECONDS else None
@@ -141,4 +143,5 @@ class _Place:
         """Seal a token, and say when it expires."""
         lifetime = _UNKNOWN_LIFETIME if got.lifetime is None else got.lifetime
         expires_at = datetime.now(UTC) + timedelta(seconds=min(lifetime, _MAX_SECONDS))
-        return self._keys.seal(got.value.reveal().encode(), self._sealed_for), expires_at
+        sealed = self._keys.seal(got.value.reveal().encode(), self._sealed_for, namespace=self.namespace)
+        return sealed, expires_at

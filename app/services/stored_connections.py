@@ -103,13 +103,14 @@ def sealed(keys: SecretKeys, key: ConnectionKey, made: Connection) -> NewConnect
         "refresh_token": None if made.refresh_token is None else made.refresh_token.reveal(),
         "times": [made.obtained_at, made.renew_at, made.expires_at],
     }
-    closed = keys.seal(json.dumps(content).encode(), (_PURPOSE, *key, made.details))
+    closed = keys.seal(json.dumps(content).encode(), (_PURPOSE, *key, made.details), namespace=key.namespace)
     return NewConnection(made.details, closed.key_id, closed.content)
 
 
 def opened(keys: SecretKeys, key: ConnectionKey, record: ConnectionRecord) -> Connection:
     """Open the connection of a record that is to be `key`'s; raises `UnreadableSecretError`."""
-    content = json.loads(keys.open(Sealed(record.key_id, record.content), (_PURPOSE, *key, record.details)))
+    sealed_for = (_PURPOSE, *key, record.details)
+    content = json.loads(keys.open(Sealed(record.key_id, record.content), sealed_for, namespace=key.namespace))
     refresh = content["refresh_token"]
     return Connection(
         record.details, Secret(content["access_token"]), None if refresh is None else Secret(refresh), *content["times"]

@@ -128,7 +128,7 @@ def _scopes(details: Mapping[str, Any]) -> frozenset[str] | None:
 def sealed(keys: SecretKeys, place: tuple[str, str, str], details: Mapping[str, Any], secret: str) -> NewCredential:
     """Seal a secret for `place` (namespace, server, scheme) and the details; one kept elsewhere is sealed as ""."""
     content = "" if details["source"] else secret
-    closed = keys.seal(content.encode(), (*place, details))
+    closed = keys.seal(content.encode(), (*place, details), namespace=place[0])
     fingerprint = keys.fingerprint(secret.encode(), place[0])
     return NewCredential(details=details, fingerprint=fingerprint, key_id=closed.key_id, content=closed.content)
 
@@ -136,7 +136,7 @@ def sealed(keys: SecretKeys, place: tuple[str, str, str], details: Mapping[str, 
 def opened(keys: SecretKeys, record: CredentialRecord) -> str:
     """Open the secret of a record; raises `UnreadableSecretError`."""
     place = (record.namespace, record.server, record.scheme, record.details)
-    return keys.open(Sealed(record.key_id, record.content), place).decode()
+    return keys.open(Sealed(record.key_id, record.content), place, namespace=record.namespace).decode()
 
 
 def resealed(keys: SecretKeys, record: CredentialRecord) -> NewCredential:

@@ -24,6 +24,9 @@ def test_without_any_setting_it_is_local_mode_on_port_8080(monkeypatch: pytest.M
     assert (settings.host, settings.port, settings.public_url, settings.is_local) == ("127.0.0.1", 8080, None, True)
     assert settings.data_dir == tmp_path / "causeway"
     assert settings.registry_url == f"sqlite:///{tmp_path / 'causeway' / 'causeway.db'}"
+    assert settings.namespace_keys_folder == tmp_path / "causeway" / "namespace-keys"
+    assert load(database_url="postgresql://somewhere/else").namespace_keys_folder is None
+    assert load(database_url="postgresql://a/b", namespace_keys=tmp_path).namespace_keys_folder == tmp_path
     assert (settings.egress_allow, settings.egress_deny, settings.call_timeout) == ((), (), 30)
 
 

@@ -49,3 +49,24 @@ async def test_namespaces_are_listed_page_by_page(served: Gateway) -> None:
     rest = (await served.http.get(NAMESPACES, params={"limit": 2, "cursor": first["next_cursor"]})).json()
     assert [each["name"] for each in [*first["items"], *rest["items"]]] == ["ants", "default", "zoo"]
     assert rest["next_cursor"] is None
+
+
+async def test_a_quota_is_set_shown_and_kept_to(served: Gateway) -> None:
+    """A namespace that is full is 403 `quota_exceeded`, and says of what it holds too much."""
+    await served.http.post(NAMESPACES, json={"name": "team-a"})
+    put = await served.http.put(f"{NAMESPACES}/team-a/quota", json={"servers": 1})
+    assert put.json()["used"] == {"servers": 0, "tools": 0, "document_bytes": 0}
+    servers = f"{NAMESPACES}/team-a/servers"
+    assert (await served.http.post(servers, json={"name": "pets", "document": PETS})).status_code == 201
+    refused = await served.http.post(servers, json={"name": "dogs", "document": PETS})
+    assert problem(refused) == (403, "quota_exceeded")
+    assert "'team-a' may hold 1 servers and would hold 2" in refused.json()["detail"]
+    shown = (await served.http.get(f"{NAMESPACES}/team-a/quota")).json()
+    assert (shown["servers"], shown["tools"], shown["document_bytes"]) == (1, None, None)
+    assert (shown["used"]["servers"], shown["used"]["tools"] > 0, shown["used"]["document_bytes"] > 0) == (
+        1,
+        True,
+        True,
+    )
+    assert problem(await served.http.get(f"{NAMESPACES}/nobody/quota")) == (404, "namespace_not_found")
+    assert problem(await served.http.put(f"{NAMESPACES}/nobody/quota", json={})) == (404, "namespace_not_found")

@@ -58,7 +58,10 @@ def test_rotate_encrypts_everything_under_the_current_key(monkeypatch: pytest.Mo
     done = rotated(monkeypatch, tmp_path, new, old)
     assert (done.exception, done.output) == (None, "1 credentials were encrypted under the current key.\n")
     after = asyncio.run(key_ids(tmp_path))
-    assert after == {load_keys(load(secret_key=new)).current_id} != before
+    keys = load_keys(load(secret_key=new, data_dir=tmp_path))
+    assert {each.partition(".")[0] for each in after} == {keys.current_id}
+    assert all(keys.is_current(each) for each in after)
+    assert not any(keys.is_current(each) for each in before)
     assert rotated(monkeypatch, tmp_path, new).output == "0 credentials were encrypted under the current key.\n"
 
 

@@ -297,7 +297,7 @@ async def test_tokens_are_sealed_anew_when_the_key_is_replaced(scene: Scene) -> 
     await scene.connect()
     application = scene.gateway.application
     keys = application.credentials._keys  # noqa: SLF001 - its keys
-    new = type(keys)(b"n" * 32, ())
+    new = type(keys)(b"n" * 32, (), namespaces=keys._namespaces)  # noqa: SLF001 - those it has
     new._keys = {**keys._keys, **new._keys}  # noqa: SLF001 - the old one is still read
     done = await rotate(application.database, new)
     assert (done.resealed, done.unreadable) == (2, 0)
@@ -310,7 +310,7 @@ async def test_tokens_are_sealed_anew_when_the_key_is_replaced(scene: Scene) -> 
 
 
 def _reading(keys: Any, other: Any) -> Any:
-    found = type(keys)(b"x" * 32, ())
+    found = type(keys)(b"x" * 32, (), namespaces=keys._namespaces)  # noqa: SLF001 - those it has
     found._current, found._keys = keys._current, {**other._keys, **keys._keys}  # noqa: SLF001 - both
     return found
 

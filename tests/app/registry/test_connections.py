@@ -98,9 +98,9 @@ async def test_an_attempt_is_taken_once_and_expires(pets: Database) -> None:
 async def test_what_is_sealed_with_another_key_is_found_and_resealed_once(pets: Database) -> None:
     async with pets.transaction() as registry:
         assert await registry.connections.key_ids() == {"k1"}
-        (record,) = await registry.connections.sealed_otherwise("k2")
+        (record,) = await registry.connections.sealed_with({"k1"})
         assert await registry.connections.reseal(record, sealed(b"again", "k2"))
         assert not await registry.connections.reseal(record, sealed(b"too late", "k2"))
-        assert await registry.connections.sealed_otherwise("k2") == ()
+        assert await registry.connections.sealed_with({"k1"}) == ()
         await registry.servers.delete("default", "pets")
         assert await registry.connections.key_ids() == frozenset()

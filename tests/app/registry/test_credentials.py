@@ -67,9 +67,9 @@ async def test_what_is_sealed_with_another_key_is_found_and_resealed_once(databa
         await registry.credentials.put("default", "pets", scheme="key", new=sealed(key_id="old"))
         await registry.credentials.put("default", "dogs", scheme="key", new=sealed(key_id="new"))
         assert await registry.credentials.key_ids() == {"old", "new"}
-        (record,) = await registry.credentials.sealed_otherwise("new")
+        (record,) = await registry.credentials.sealed_with({"old", "older"})
         assert (record.server, record.key_id) == ("pets", "old")
         assert await registry.credentials.reseal(record, sealed(b"again", key_id="new"))
         assert not await registry.credentials.reseal(record, sealed(b"too late", key_id="new"))
-        assert await registry.credentials.sealed_otherwise("new") == ()
+        assert await registry.credentials.sealed_with({"old"}) == ()
         assert (await registry.credentials.list("default", "pets"))[0].content == b"again"
