@@ -56,6 +56,8 @@ from app.services.shared_tokens import SharedTokens
 from app.services.token_sources import TokenSources
 from app.services.tools import Tools
 from app.services.user_tokens import UserTokens
+from app.telemetry.records import current_record
+from app.telemetry.requests import RequestRecords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -109,6 +111,7 @@ class Application:
             credentials=self.credentials,
             tokens=tokens,
             limits=_limits(settings),
+            log=_CallLog(),
         )
         self.connections = Connections(self.database, self._user_tokens)
         self._connecting = Connecting(
@@ -168,14 +171,15 @@ class Application:
         )
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
         guard = Guard(self._route, rules, _authentication(settings, api_keys, resources))
-        self._guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
+        guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
+        self._recorded = RequestRecords(guarded, trusted=settings.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await self._guarded(scope, receive, send)
+            await self._recorded(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/mcp/"):
@@ -289,6 +293,16 @@ class _Stage:
         self._catalog.drop(namespace, name)
         self._credentials.drop(namespace, name)
         self._tokens.retain(f"{namespace}/{name}", ())
+
+
+class _CallLog:
+    """What is told of tool calls, as the gateway's `CallLog`."""
+
+    def called(self, snapshot: ServerSnapshot, tool: str, caller: Caller, *, code: str, seconds: float) -> None:
+        _ = caller, seconds
+        record = current_record()
+        if record is not None:
+            record.tool, record.code, record.revision = tool, code, snapshot.revision
 
 
 class _Relay:
