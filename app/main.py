@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
+import os
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,9 +15,11 @@ from app.api.dependencies import PreviewedCall
 from app.gateway.authorizing import CredentialMissingError, previewed
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
 from app.gateway.catalog import SnapshotCatalog
+from app.gateway.gauges import gateway_gauges
 from app.gateway.limits import Limits
 from app.gateway.policies import Policies
 from app.gateway.ports import Delivery, Posted
+from app.gateway.reports import CallReports, MeasuredUpstream
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
@@ -56,7 +59,7 @@ from app.services.shared_tokens import SharedTokens
 from app.services.token_sources import TokenSources
 from app.services.tools import Tools
 from app.services.user_tokens import UserTokens
-from app.telemetry.records import current_record
+from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestRecords
 
 if TYPE_CHECKING:
@@ -105,13 +108,14 @@ class Application:
         links = ConnectLinks(keys, self.public_url)
         self._user_tokens = UserTokens(self.database, keys, endpoint, links=links)
         tokens = TokenSources(self._tokens, self._user_tokens)
+        metrics = Metrics(constant={"process": str(os.getpid())} if settings.workers > 1 else None)
         self._calls = ToolCalls(
-            self._upstream,
+            MeasuredUpstream(self._upstream, metrics),
             deadline=settings.call_timeout,
             credentials=self.credentials,
             tokens=tokens,
             limits=_limits(settings),
-            log=_CallLog(),
+            log=CallReports(metrics),
         )
         self.connections = Connections(self.database, self._user_tokens)
         self._connecting = Connecting(
@@ -129,7 +133,7 @@ class Application:
         events.listen(self.live.refresh)
         api_keys = ApiKeys()
         self.keys = Keys(self.database, api_keys)
-        compiler = Compiler()
+        compiler = Compiler(metrics.imported)
         self.servers = Servers(self.database, compiler, events)
         fetcher = DocumentFetcher(policy)
         turns = ImportTurns(settings.namespace_imports)
@@ -153,6 +157,7 @@ class Application:
                 namespaces=Namespaces(self.database, events, self.keys),
                 keys=self.keys,
                 issuers=issuers,
+                metrics=metrics,
                 resources=resources,
                 tool_port=_GatewayTools(self.catalog, self._calls, self.credentials),
                 public_url=self.public_url,
@@ -169,6 +174,8 @@ class Application:
             scopes=resources,
             keys=keys,
         )
+        for gauge in gateway_gauges(self.catalog, self._upstream, self._mcp):
+            metrics.watch(gauge)
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
         guard = Guard(self._route, rules, _authentication(settings, api_keys, resources))
         guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
@@ -293,16 +300,6 @@ class _Stage:
         self._catalog.drop(namespace, name)
         self._credentials.drop(namespace, name)
         self._tokens.retain(f"{namespace}/{name}", ())
-
-
-class _CallLog:
-    """What is told of tool calls, as the gateway's `CallLog`."""
-
-    def called(self, snapshot: ServerSnapshot, tool: str, caller: Caller, *, code: str, seconds: float) -> None:
-        _ = caller, seconds
-        record = current_record()
-        if record is not None:
-            record.tool, record.code, record.revision = tool, code, snapshot.revision
 
 
 class _Relay:

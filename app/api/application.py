@@ -13,6 +13,7 @@ from app.api import (
     health,
     issuers,
     keys,
+    metrics,
     namespaces,
     problems,
     revisions,
@@ -42,6 +43,7 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
     problems.install(api)
     for module in (
         health,
+        metrics,
         namespaces,
         issuers,
         servers,

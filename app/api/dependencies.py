@@ -23,6 +23,7 @@ from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
 from app.services.servers import Servers
 from app.services.tools import Tools
+from app.telemetry.metrics import Metrics
 from converters.request_plans import RequestPlan
 
 
@@ -69,6 +70,7 @@ class ControlPlane:
     issuers: Issuers
     resources: ProtectedResources
     keys: Keys
+    metrics: Metrics
     tool_port: ToolPort
     public_url: str
     has_own_url: bool = False

@@ -46,6 +46,8 @@ from app.security.sealing import SecretKeys
 from app.telemetry.records import note_code
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.gateway.calls import ToolCalls
     from app.gateway.http_exchange import Headers, Receive, Scope, Send
     from app.gateway.messages import Message
@@ -128,6 +130,11 @@ class McpEndpoint:
             await respond_problem(send, too_many_requests(error.message, error.retry_after))
         except ClientGoneError:
             return
+
+    @property
+    def open_streams(self) -> Mapping[str, int]:
+        """How many streams are open, by the server's key."""
+        return self._streams.counts
 
     def end_streams(self) -> None:
         """End every open stream, because this process stops."""

@@ -142,10 +142,10 @@ async def test_each_request_leaves_one_record_with_its_id_and_code(served: Gatew
     assert SECRET not in "".join(written.lines)
 
 
-async def called(gateway: Gateway, tool: str, arguments: dict[str, Any]) -> httpx2.Response:
+async def called(gateway: Gateway, tool: str, arguments: dict[str, Any], *, server: str = "pets") -> httpx2.Response:
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
     headers = {"MCP-Protocol-Version": "2025-11-25", "Accept": "application/json, text/event-stream"}
-    return await gateway.http.post("/mcp/default/pets", json=message, headers=headers)
+    return await gateway.http.post(f"/mcp/default/{server}", json=message, headers=headers)
 
 
 GIVEN = "from-the-proxy-1"
