@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
+import os
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,9 +15,11 @@ from app.api.dependencies import PreviewedCall
 from app.gateway.authorizing import CredentialMissingError, previewed
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
 from app.gateway.catalog import SnapshotCatalog
+from app.gateway.gauges import gateway_gauges
 from app.gateway.limits import Limits
 from app.gateway.policies import Policies
 from app.gateway.ports import Delivery, Posted
+from app.gateway.reports import CallReports, MeasuredUpstream
 from app.gateway.server import McpEndpoint
 from app.gateway.snapshots import ServerSnapshot
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
@@ -58,6 +61,8 @@ from app.services.shared_tokens import SharedTokens
 from app.services.token_sources import TokenSources
 from app.services.tools import Tools
 from app.services.user_tokens import UserTokens
+from app.telemetry.metrics import Metrics
+from app.telemetry.requests import RequestRecords
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -106,12 +111,14 @@ class Application:
         links = ConnectLinks(keys, self.public_url)
         self._user_tokens = UserTokens(self.database, keys, endpoint, links=links)
         tokens = TokenSources(self._tokens, self._user_tokens)
+        metrics = Metrics(constant={"process": str(os.getpid())} if settings.workers > 1 else None)
         self._calls = ToolCalls(
-            self._upstream,
+            MeasuredUpstream(self._upstream, metrics),
             deadline=settings.call_timeout,
             credentials=self.credentials,
             tokens=tokens,
             limits=_limits(settings),
+            log=CallReports(metrics),
         )
         self.connections = Connections(self.database, self._user_tokens)
         self._connecting = Connecting(
@@ -129,7 +136,7 @@ class Application:
         events.listen(self.live.refresh)
         api_keys = ApiKeys()
         self.keys = Keys(self.database, api_keys)
-        compiler = Compiler()
+        compiler = Compiler(metrics.imported)
         self.servers = Servers(self.database, compiler, events)
         fetcher = DocumentFetcher(policy)
         turns = ImportTurns(settings.namespace_imports)
@@ -154,6 +161,7 @@ class Application:
                 namespaces=Namespaces(self.database, events, self.keys, secrets=keys),
                 keys=self.keys,
                 issuers=issuers,
+                metrics=metrics,
                 resources=resources,
                 tool_port=_GatewayTools(self.catalog, self._calls, self.credentials),
                 public_url=self.public_url,
@@ -170,16 +178,19 @@ class Application:
             scopes=resources,
             keys=keys,
         )
+        for gauge in gateway_gauges(self.catalog, self._upstream, self._mcp):
+            metrics.watch(gauge)
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
         guard = Guard(self._route, rules, _authentication(settings, api_keys, resources))
-        self._guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
+        guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
+        self._recorded = RequestRecords(guarded, trusted=settings.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await self._guarded(scope, receive, send)
+            await self._recorded(scope, receive, send)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].startswith("/mcp/"):

@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         None, ge=1, description="Bytes that the documents of one namespace may have, those of all revisions together."
     )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
+    log_format: Literal["text", "json"] = Field("text", description="How log lines are written, to standard error.")
+    log_level: Literal["debug", "info", "warning", "error"] | None = Field(
+        None,
+        description="What is logged; a record of each request is `info`. By default `info` as JSON, `warning` as text.",
+    )
     call_timeout: float = Field(30.0, gt=0, le=300, description="Seconds that one tool call may take.")
 
     @field_validator(
@@ -194,6 +199,11 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether this is local mode: bound to loopback and no key configured."""
         return self.admin_key is None and is_loopback(self.host)
+
+    @property
+    def log_threshold(self) -> str:
+        """The least level that is logged."""
+        return self.log_level or ("info" if self.log_format == "json" else "warning")
 
     def credential_variable(self, name: str) -> str | None:
         """Give an environment variable that credentials may be taken from; None for any other, or where it is not set.

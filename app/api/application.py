@@ -14,6 +14,7 @@ from app.api import (
     health,
     issuers,
     keys,
+    metrics,
     namespaces,
     problems,
     revisions,
@@ -43,6 +44,7 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
     problems.install(api)
     for module in (
         health,
+        metrics,
         namespaces,
         issuers,
         servers,

@@ -24,6 +24,7 @@ from app.services.revisions import Revisions
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
 from app.services.tools import Tools
+from app.telemetry.metrics import Metrics
 from converters.request_plans import RequestPlan
 
 
@@ -71,6 +72,7 @@ class ControlPlane:
     issuers: Issuers
     resources: ProtectedResources
     keys: Keys
+    metrics: Metrics
     tool_port: ToolPort
     public_url: str
     has_own_url: bool = False

@@ -67,6 +67,9 @@ def _run(settings: Settings, listener: socket.socket, start: Start | None, start
 
     Without `start` it is one of several: another has imported the documents, and said where all is.
     """
+    from app.telemetry import logs
+
+    logs.configure(settings)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, listener, start, started=started))
 
@@ -108,6 +111,8 @@ async def _serve(
     config = uvicorn.Config(
         application,
         lifespan="off",
+        # Its loggers write as all others do.
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,

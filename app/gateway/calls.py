@@ -9,6 +9,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.errors import AuthorizationRequiredError, CausewayError, UpstreamError
@@ -34,7 +35,7 @@ from converters.results import ToolResult, failed, tool_result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from app.gateway.ports import CredentialSource, OnChunk, TokenSource, Upstream
+    from app.gateway.ports import CallLog, CredentialSource, OnChunk, TokenSource, Upstream
     from app.gateway.snapshots import ServerSnapshot, ServerTool
     from app.security.callers import Caller
     from converters.healing import Repair
@@ -65,10 +66,11 @@ class ToolCalls:
         credentials: CredentialSource | None = None,
         tokens: TokenSource | None = None,
         limits: Limits | None = None,
+        log: CallLog | None = None,
     ) -> None:
         """Send through `upstream` with `credentials` and `tokens`, by default none, within `limits` of each caller.
 
-        `deadline` in seconds bounds one call.
+        `deadline` in seconds bounds one call; `log` is told of each.
         """
         self.answers = AnswerStore()
         self._upstream = upstream
@@ -76,6 +78,7 @@ class ToolCalls:
         self._tokens = tokens or WithoutTokens()
         self.limits = limits or Limits(NO_LIMITS)
         self._deadline = deadline
+        self._log = log
         # One thread: more would not be faster, and would take more turns from the event loop.
         self._shaping = ThreadPoolExecutor(1, "large-answers")
 
@@ -96,9 +99,24 @@ class ToolCalls:
 
         `on_chunk` is told the media type and each piece of the API's answer as it comes.
         """
-        tool = find_tool(snapshot, name, caller)
-        with self.limits.call(caller):
-            return await self._call(snapshot, tool, arguments, caller=caller, on_chunk=on_chunk)
+        began = perf_counter()
+        told, code = "", "cancelled"
+        try:
+            tool = find_tool(snapshot, name, caller)
+            told = tool.name
+            with self.limits.call(caller):
+                result = await self._call(snapshot, tool, arguments, caller=caller, on_chunk=on_chunk)
+            code = _code(result)
+        except CausewayError as error:
+            code = error.code
+            raise
+        except Exception:
+            code = CausewayError.code
+            raise
+        finally:
+            if self._log is not None:
+                self._log.called(snapshot, told, caller, code=code, seconds=perf_counter() - began)
+        return result
 
     async def _call(
         self,
@@ -141,6 +159,13 @@ class ToolCalls:
         if len(response.body) <= _LARGE:
             return shape()
         return await asyncio.get_running_loop().run_in_executor(self._shaping, shape)
+
+
+def _code(result: ToolResult) -> str:
+    if not result.is_error:
+        return "ok"
+    code: str = result.meta.get("causeway/code", "api_error")
+    return code
 
 
 def _result(response: ApiResponse, output: OutputChecker | None, limits: ResultLimits, mask: Masking) -> ToolResult:

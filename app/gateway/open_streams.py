@@ -16,6 +16,8 @@ from app.gateway.limits import Limits
 from app.security.callers import NO_LIMITS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.gateway.http_exchange import Receive, Send
     from app.security.callers import Caller
 
@@ -102,6 +104,11 @@ class OpenStreams:
             self._counts[server] -= 1
             if not self._counts[server]:
                 del self._counts[server]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many are open, by server."""
+        return dict(self._counts)
 
     def check(self, server: str, caller: Caller) -> None:
         """Raise `HttpError` where `server` has too many streams open, `TooManyRequestsError` where `caller` has."""

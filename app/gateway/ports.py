@@ -36,6 +36,17 @@ class ToolCatalog(Protocol):
         ...
 
 
+class CallLog(Protocol):
+    """Who is told of every tool call, whichever transport brought it; what it does costs each call."""
+
+    def called(self, snapshot: ServerSnapshot, tool: str, caller: Caller, *, code: str, seconds: float) -> None:
+        """Learn what became of a call: "ok", or the stable code of its error; `tool` is "" for one that is not there.
+
+        `seconds` are those from the request to the result.
+        """
+        ...
+
+
 class CredentialSource(Protocol):
     """The credentials that owners supplied for the APIs, in memory."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from app.errors import TooManyRequestsError
 from app.gateway import messages
 from app.gateway.back_channel import BackChannel, asking_process
+from app.gateway.calls import UnknownToolError
 from app.gateway.confirmations import Confirmations
 from app.gateway.dispatch import Dispatcher, NotPermittedError
 from app.gateway.event_stream import EventStream
@@ -41,8 +42,11 @@ from app.gateway.sessions import HEADER, Elicitable, Sessions
 from app.gateway.subscriptions import LISTEN, Subscriptions
 from app.security.callers import caller_of
 from app.security.sealing import SecretKeys
+from app.telemetry.records import note_code
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.gateway.calls import ToolCalls
     from app.gateway.http_exchange import Headers, Receive, Scope, Send
     from app.gateway.messages import Message
@@ -125,6 +129,11 @@ class McpEndpoint:
         except ClientGoneError:
             return
 
+    @property
+    def open_streams(self) -> Mapping[str, int]:
+        """How many streams are open, by the server's key."""
+        return self._streams.counts
+
     def end_streams(self) -> None:
         """End every open stream, because this process stops."""
         self._streams.end()
@@ -152,6 +161,7 @@ class McpEndpoint:
         try:
             message = messages.read(body)
         except MessageError as error:
+            note_code(f"jsonrpc_{error.code}")
             await respond(send, 400, error_bytes(error.request_id, error.code, error.message))
             return
         if message.request_id is None or not message.method:
@@ -164,6 +174,7 @@ class McpEndpoint:
                 await self._subscriptions.answer(snapshot, message, headers, caller=caller, receive=receive, send=send)
                 return
         except KernelError as error:
+            note_code(f"jsonrpc_{error.code}")
             await respond(send, http_status(error.code), _error(message, error))
             return
         async with EventStream(send) as stream:
@@ -206,8 +217,10 @@ class McpEndpoint:
             result = await self._result(snapshot, message, era, exchange)
         except NotPermittedError as error:
             await self._check_scope(snapshot, exchange.caller, error.tool)
+            note_code(UnknownToolError.code)
             return http_status(error.code) if era.is_modern else 200, _error(message, error)
         except KernelError as error:
+            note_code(f"jsonrpc_{error.code}")
             return http_status(error.code) if era.is_modern else 200, _error(message, error)
         return 200, result_bytes(message.request_id, result)
 

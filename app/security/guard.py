@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from app.security.authentication import Refusal
 from app.security.callers import set_caller
 from app.security.keys import holds_key
+from app.telemetry.records import note_subject
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -87,6 +88,7 @@ class Guard:
             await _refuse(send, caller, "http")
             return
         set_caller(scope, caller)
+        note_subject(caller.subject)
         limited = _LimitedExchange(receive, send)
         with contextlib.suppress(BodyTooLargeError):
             await self._inner(scope, limited.receive, limited.send)

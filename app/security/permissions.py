@@ -42,6 +42,7 @@ OPEN: Final = frozenset({"healthz", "readyz", "protected_resource"})
 """Operations for everybody, shown a credential or not."""
 
 RULES: Final[Mapping[str, Rule]] = {
+    "metrics": _OPERATE,
     "list_namespaces": _READ,
     "create_namespace": _OPERATE,
     "delete_namespace": _OPERATE,

@@ -43,7 +43,7 @@ async def test_without_a_key_every_route_but_health_is_401(service: Gateway, ano
     described = {(method.upper(), path) for path, item in description["paths"].items() for method in item}
     found = set(routes_of(service.application._api.routes))  # noqa: SLF001 - nobody else shows its routes
     assert described <= found
-    assert {path for _, path in found - described} == OPEN | {"/api/openapi.json", METADATA}
+    assert {path for _, path in found - described} == OPEN | {"/api/openapi.json", "/metrics", METADATA}
 
     elsewhere = {("GET", "/mcp/default/pets"), ("POST", "/mcp/default/pets"), ("POST", "/mcp/x/y"), ("GET", "/nope")}
     for method, path in sorted(found | elsewhere | {("OPTIONS", SERVERS), ("GET", "/")}):

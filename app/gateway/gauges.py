@@ -1,0 +1,67 @@
+"""What the gateway knows that metrics tell: what is served, how the APIs are, what is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.telemetry.logs import LineHandler
+from app.telemetry.metrics import Gauge, Sample, server_sample
+from app.telemetry.texts import redacted
+from app.telemetry.usage import process_gauges
+
+if TYPE_CHECKING:
+    from app.gateway.catalog import SnapshotCatalog
+    from app.gateway.server import McpEndpoint
+    from app.outbound import HttpUpstream
+
+    Gauges = tuple[Gauge, ...]
+
+
+def gateway_gauges(catalog: SnapshotCatalog, upstream: HttpUpstream, endpoint: McpEndpoint) -> Gauges:
+    """Give everything that is looked up when metrics are read."""
+    return (
+        *_served(catalog),
+        *_apis(upstream),
+        Gauge(
+            "causeway_open_streams",
+            "Streams that clients keep open.",
+            lambda: [server_sample(server, count) for server, count in endpoint.open_streams.items()],
+        ),
+        Gauge(
+            "causeway_lost_log_lines_total",
+            "Log lines that could not be written.",
+            lambda: [Sample({}, LineHandler.lost)],
+            kind="counter",
+        ),
+        *process_gauges(),
+    )
+
+
+def _served(catalog: SnapshotCatalog) -> Gauges:
+    return (
+        Gauge(
+            "causeway_server_revision",
+            "The revision of each server that is served now.",
+            lambda: [server_sample(each.key, each.revision) for each in catalog.all().values()],
+        ),
+    )
+
+
+def _apis(upstream: HttpUpstream) -> Gauges:
+    return (
+        Gauge(
+            "causeway_breaker_state",
+            "The state of the breaker of each API: 1 for the one it is in.",
+            lambda: [
+                server_sample(each.server, 1, origin=redacted(each.origin), state=each.state)
+                for each in upstream.health()
+            ],
+        ),
+        Gauge(
+            "causeway_upstream_active",
+            "Requests to each API that are under way.",
+            lambda: [
+                server_sample(each.server, each.active, origin=redacted(each.origin)) for each in upstream.health()
+            ],
+        ),
+    )

@@ -1,0 +1,49 @@
+"""What is told of tool calls: to the request's record, and to the metrics."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from app.telemetry.records import current_record
+
+if TYPE_CHECKING:
+    from app.gateway.ports import Upstream
+    from app.gateway.snapshots import ServerSnapshot
+    from app.security.callers import Caller
+    from app.telemetry.metrics import Metrics
+    from converters.request_plans import RequestPlan
+    from converters.results import ApiResponse
+
+
+class CallReports:
+    """The gateway's `CallLog`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Count calls in `metrics`."""
+        self._metrics = metrics
+
+    def called(self, snapshot: ServerSnapshot, tool: str, caller: Caller, *, code: str, seconds: float) -> None:
+        """Count a call, and complete the record of its request."""
+        _ = caller
+        self._metrics.called(snapshot.namespace, snapshot.name, tool, code=code, seconds=seconds)
+        record = current_record()
+        if record is not None:
+            record.tool, record.code, record.revision = tool, code, snapshot.revision
+
+
+class MeasuredUpstream:
+    """An `Upstream` that counts how long the APIs took, whatever they answered."""
+
+    def __init__(self, inner: Upstream, metrics: Metrics) -> None:
+        """Send through `inner`, counting in `metrics`."""
+        self._inner = inner
+        self._metrics = metrics
+
+    async def send(self, plan: RequestPlan, **call: Any) -> ApiResponse:
+        """Send one request as `inner` does."""
+        began = perf_counter()
+        try:
+            return await self._inner.send(plan, **call)
+        finally:
+            self._metrics.sent(call["server"], perf_counter() - began)

@@ -1,0 +1,53 @@
+"""The record of one HTTP request: opened at the door, completed by whoever learns something on the way."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """What is known of one request.
+
+    `path` has no query. `subject` names the caller, "" for nobody; `code` is the stable code of the outcome. Of a tool
+    call there are `tool`, which is "" where there is no such tool, and `revision` of the server.
+    """
+
+    request_id: str
+    method: str
+    path: str
+    subject: str = ""
+    code: str = ""
+    tool: str = ""
+    revision: int | None = None
+    status: int = 0
+    seconds: float = 0.0
+
+
+_current: Final[ContextVar[RequestRecord | None]] = ContextVar("causeway.request", default=None)
+
+
+def current_record() -> RequestRecord | None:
+    """Give the record of the request that is being answered, None outside of one."""
+    return _current.get()
+
+
+def set_current(record: RequestRecord) -> None:
+    """Have what follows in this task, and in tasks that it starts, belong to a request."""
+    _current.set(record)
+
+
+def note_code(code: str) -> None:
+    """Tell what became of the request that is being answered; what was told first stays."""
+    record = _current.get()
+    if record is not None and not record.code:
+        record.code = code
+
+
+def note_subject(subject: str) -> None:
+    """Tell who sent the request that is being answered."""
+    record = _current.get()
+    if record is not None:
+        record.subject = subject
