@@ -45,6 +45,7 @@ from app.services.connections import Connections
 from app.services.credentials import Credentials, credentials_path
 from app.services.declared_servers import DeclaredServers
 from app.services.events import ServerEvents
+from app.services.idempotency import Idempotency
 from app.services.import_description import ImportDescription
 from app.services.import_turns import ImportTurns
 from app.services.issuers import Issuers
@@ -160,6 +161,7 @@ class Application:
                 connections=self.connections,
                 namespaces=Namespaces(self.database, events, self.keys, secrets=keys),
                 keys=self.keys,
+                idempotency=Idempotency(self.database, keys),
                 issuers=issuers,
                 metrics=metrics,
                 resources=resources,

@@ -21,6 +21,7 @@ from app.api import (
     servers,
     tools,
 )
+from app.api.idempotency import IdempotentMutations
 from app.api.permissions import permitted
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
         title="Causeway",
         version=version,
         summary="The control plane of this Causeway gateway.",
-        description="Import OpenAPI descriptions, look at the servers and tools made of them, and try calls out.",
+        description=(
+            "Import OpenAPI descriptions, look at the servers and tools made of them, and try calls out. Requests that "
+            "change something take an `Idempotency-Key`: sent again within a day, they are done once."
+        ),
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -42,6 +46,7 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
     )
     api.state.control = control
     problems.install(api)
+    api.add_middleware(IdempotentMutations, idempotency=control.idempotency)
     for module in (
         health,
         metrics,

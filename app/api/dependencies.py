@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, NamedTuple, Protocol
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query, Request, Response
 
 from app.registry import Database
 from app.security.callers import Caller, caller_of
@@ -15,6 +15,7 @@ from app.security.trusted_proxies import forwarded_origin
 from app.services.connections import Connections
 from app.services.credentials import Credentials
 from app.services.declared_servers import DeclaredServers
+from app.services.idempotency import Idempotency
 from app.services.import_description import ImportDescription
 from app.services.issuers import Issuers
 from app.services.keys import Keys
@@ -73,6 +74,7 @@ class ControlPlane:
     resources: ProtectedResources
     keys: Keys
     metrics: Metrics
+    idempotency: Idempotency
     tool_port: ToolPort
     public_url: str
     has_own_url: bool = False
@@ -89,6 +91,12 @@ def _who(request: Request) -> Caller:
     return caller_of(request.scope)
 
 
+def _not_stored(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
+
+
+NOT_STORED = Depends(_not_stored)
+"""For routes whose answer is kept nowhere: it holds a secret, or what an API behind the gateway said."""
 Control = Annotated[ControlPlane, Depends(_control)]
 Who = Annotated[Caller, Depends(_who)]
 NamespaceName = Annotated[str, Path(alias="namespace", description="Name of the namespace.")]

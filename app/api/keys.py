@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path
 
-from app.api.dependencies import Control, Cursor, Limit, Who
+from app.api.dependencies import NOT_STORED, Control, Cursor, Limit, Who
 from app.api.key_schemas import ApiKey, ApiKeyList, CreatedApiKey, KeyLimits, NewApiKey
 from app.registry.records import KeyGrant
 
@@ -50,7 +50,7 @@ async def list_keys(control: Control, who: Who, cursor: Cursor = None, limit: Li
     return ApiKeyList(items=[_shown(each) for each in page.items], next_cursor=page.next_cursor)
 
 
-@router.post("", status_code=201, operation_id="create_key", summary="Create a key")
+@router.post("", status_code=201, operation_id="create_key", summary="Create a key", dependencies=[NOT_STORED])
 async def create_key(control: Control, who: Who, body: NewApiKey) -> CreatedApiKey:
     """Create a key that permits no more than your own. Its text is in this answer and nowhere else."""
     grant = KeyGrant(

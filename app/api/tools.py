@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from app.api.dependencies import Control, ControlPlane, NamespaceName, ServerName, ToolName, Who
+from app.api.dependencies import NOT_STORED, Control, ControlPlane, NamespaceName, ServerName, ToolName, Who
 from app.api.exact_json import ExactJsonRoute
 from app.api.schemas import (
     Authorization,
@@ -91,7 +91,7 @@ async def update_tool(
     )
 
 
-@router.post("/{tool}/preview", operation_id="preview_tool", summary="Preview a request")
+@router.post("/{tool}/preview", operation_id="preview_tool", summary="Preview a request", dependencies=[NOT_STORED])
 async def preview_tool(
     control: Control, who: Who, namespace: NamespaceName, server: ServerName, tool: ToolName, body: ToolArguments
 ) -> Preview:
@@ -109,7 +109,13 @@ async def preview_tool(
     )
 
 
-@router.post("/{tool}/call", operation_id="call_tool", summary="Try a call", response_model_exclude_unset=True)
+@router.post(
+    "/{tool}/call",
+    operation_id="call_tool",
+    summary="Try a call",
+    response_model_exclude_unset=True,
+    dependencies=[NOT_STORED],
+)
 async def call_tool(
     control: Control, who: Who, namespace: NamespaceName, server: ServerName, tool: ToolName, body: ToolArguments
 ) -> CallResult:

@@ -18,6 +18,7 @@ from app.registry.connections import Connections
 from app.registry.credentials import Credentials
 from app.registry.engines import Engines, normalise, open_engines, open_migration_engine
 from app.registry.errors import RegistryUnavailable
+from app.registry.idempotency_keys import IdempotencyKeys
 from app.registry.issuers import Issuers
 from app.registry.namespaces import Namespaces
 from app.registry.outages import outages_raised
@@ -50,6 +51,7 @@ class Registry:
     sources: Sources
     connections: Connections
     keys: ApiKeys
+    idempotency_keys: IdempotencyKeys
 
 
 class Database:
@@ -98,6 +100,7 @@ class Database:
                 Sources(session),
                 Connections(session),
                 ApiKeys(session),
+                IdempotencyKeys(session),
             )
 
     async def _enter(self, session: AsyncSession) -> None:

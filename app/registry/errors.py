@@ -66,6 +66,26 @@ class ServerNotFound(RegistryError):
         super().__init__(f"There is no server {name!r} in the namespace {namespace!r}.")
 
 
+class IdempotencyKeyReused(RegistryError):
+    """An idempotency key comes with another request than before."""
+
+    code: ClassVar[str] = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("This Idempotency-Key was used for another request: take a new key for a new request.")
+
+
+class IdempotentRequestRunning(RegistryError):
+    """The same request is under way."""
+
+    code: ClassVar[str] = "idempotency_in_progress"
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("A request with this Idempotency-Key is under way: send it again in a few seconds.")
+
+
 class ServerExists(RegistryError):
     """A server of this name is already in the namespace."""
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.registry.errors import NamespaceExists, NamespaceNotFound
 from app.registry.paging import DEFAULT_LIMIT, page, page_size, position
 from app.registry.records import NamespaceRecord, Page, Quota
-from app.registry.tables import ApiKeyRow, NamespaceRow
+from app.registry.tables import ApiKeyRow, IdempotencyKeyRow, NamespaceRow
 
 _LISTING = "namespaces"
 _SELECT = select(NamespaceRow.name, NamespaceRow.created_at)
@@ -69,12 +69,13 @@ class Namespaces:
             raise NamespaceNotFound(name)
 
     async def delete(self, name: str) -> None:
-        """Remove a namespace with every server in it and every key for it, or raise `NamespaceNotFound`."""
+        """Remove a namespace with its servers, its keys and what was kept of requests, or raise `NamespaceNotFound`."""
         statement = delete(NamespaceRow).where(NamespaceRow.name == name).returning(NamespaceRow.name)
         if await self._session.scalar(statement) is None:
             raise NamespaceNotFound(name)
         # After the namespace, which whoever adds a key for it holds until the key can be seen here.
         await self._session.execute(delete(ApiKeyRow).where(ApiKeyRow.namespace == name))
+        await self._session.execute(delete(IdempotencyKeyRow).where(IdempotencyKeyRow.namespace == name))
 
     async def _get(self, name: str) -> NamespaceRecord:
         found = await self._find(name)

@@ -296,6 +296,25 @@ class CredentialRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class IdempotentRequest:
+    """A request with an idempotency key, told from others by `fingerprint`; `owner` is who may repeat it."""
+
+    owner: str
+    key: str
+    namespace: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What a request was answered with; `body` is None where it is not kept."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class SharedToken:
     """A token that instances share: `content` is ciphertext under `key_id`, or None where there is no token yet.
 

@@ -312,3 +312,23 @@ class ApiKeyRow(Base):
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKeyRow(Base):
+    """A request that is under way until `claimed_until`, or was answered; `fingerprint` tells it from others.
+
+    `owner` stands for the caller and the namespace. `body` is None for an answer that is not kept.
+    """
+
+    __tablename__ = "idempotency_keys"
+
+    owner: Mapped[str] = mapped_column(NAME, primary_key=True)
+    key: Mapped[str] = mapped_column(NAME, primary_key=True)
+    namespace: Mapped[str] = mapped_column(NAME, index=True)
+    fingerprint: Mapped[str]
+    claim: Mapped[str]
+    claimed_until: Mapped[datetime | None]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    status: Mapped[int | None]
+    headers: Mapped[dict[str, Any] | None]
+    body: Mapped[bytes | None]

@@ -50,7 +50,7 @@ class Fleet:
     _stacks: dict[str, AsyncExitStack] = field(default_factory=dict)
     _busy: dict[str, int] = field(default_factory=dict)
 
-    async def start(self, name: str, **keys: str) -> Gateway:
+    async def start(self, name: str, **keys: Any) -> Gateway:
         stack = self._stacks[name] = AsyncExitStack()
         running = await stack.enter_async_context(
             gateway(self.folder / name, self.monkeypatch, **self.settings, **keys)

@@ -13,19 +13,32 @@ from converters.results import ApiResponse, ToolResult
 from tests.app.descriptions import PETS, description, operation, snapshot
 from tests.app.gateway.endpoints import PET, FakeUpstream
 
-UPSTREAM_ERRORS = [
-    (errors.UpstreamError, "upstream_error"),
-    (errors.UpstreamTimeoutError, "upstream_timeout"),
-    (errors.UpstreamUnreachableError, "upstream_unreachable"),
-    (errors.UpstreamResetError, "upstream_reset"),
-    (errors.UpstreamProtocolError, "upstream_protocol"),
-    (errors.UpstreamUnavailableError, "upstream_unavailable"),
-    (errors.UpstreamBusyError, "upstream_busy"),
-    (errors.ResponseTooLargeError, "response_too_large"),
-    (errors.EgressDeniedError, "egress_denied"),
-    (errors.RedirectDeniedError, "redirect_denied"),
-    (errors.TokenFailedError, "credential_token_failed"),
-]
+
+def every(kind: type[errors.UpstreamError]) -> set[type[errors.UpstreamError]]:
+    """Give a kind of error and all those below it."""
+    return {kind}.union(*map(every, kind.__subclasses__()))
+
+
+UPSTREAM_ERRORS = {
+    errors.UpstreamError: "upstream_error",
+    errors.UpstreamTimeoutError: "upstream_timeout",
+    errors.UpstreamUnreachableError: "upstream_unreachable",
+    errors.UpstreamResetError: "upstream_reset",
+    errors.UpstreamProtocolError: "upstream_protocol",
+    errors.UpstreamUnavailableError: "upstream_unavailable",
+    errors.UpstreamBusyError: "upstream_busy",
+    errors.ResponseTooLargeError: "response_too_large",
+    errors.EgressDeniedError: "egress_denied",
+    errors.RedirectDeniedError: "redirect_denied",
+    errors.TokenFailedError: "credential_token_failed",
+    errors.AuthorizationRequiredError: "authorization_required",
+    errors.ReconnectRequiredError: "reconnect_required",
+}
+# What some kinds are made with beside the sentence, and what of that is told.
+MEMBERS: dict[type[errors.UpstreamError], tuple[dict[str, Any], dict[str, Any]]] = {
+    kind: ({"url": "https://gateway.example/connect"}, {"causeway/url": "https://gateway.example/connect"})
+    for kind in every(errors.AuthorizationRequiredError)
+}
 
 
 async def call(name: str, arguments: dict[str, Any], upstream: FakeUpstream) -> ToolResult:
@@ -115,13 +128,14 @@ async def test_a_server_whose_place_nobody_knows_is_told() -> None:
     assert upstream.plans == []
 
 
-@pytest.mark.parametrize(("error", "code"), UPSTREAM_ERRORS, ids=[code for _, code in UPSTREAM_ERRORS])
+@pytest.mark.parametrize(("error", "code"), UPSTREAM_ERRORS.items(), ids=UPSTREAM_ERRORS.values())
 async def test_an_upstream_error_is_a_result_with_its_code(error: type[errors.UpstreamError], code: str) -> None:
-    result = await call("get_pet", {"petId": 7}, FakeUpstream(error("The API is away.")))
+    made_with, told = MEMBERS.get(error, ({}, {}))
+    result = await call("get_pet", {"petId": 7}, FakeUpstream(error("The API is away.", **made_with)))
     assert result.to_json() == {
         "content": [{"type": "text", "text": "The API is away."}],
         "isError": True,
-        "_meta": {"causeway/code": code},
+        "_meta": {"causeway/code": code, **told},
     }
 
 
@@ -167,9 +181,8 @@ async def test_only_what_the_description_marks_may_be_repeated(
 
 
 def test_every_upstream_error_has_a_code_of_its_own() -> None:
-    with_a_url = {errors.AuthorizationRequiredError}
-    every = {errors.UpstreamError, *errors.UpstreamError.__subclasses__()}
-    assert {error for error, _ in UPSTREAM_ERRORS} == every - with_a_url
+    assert UPSTREAM_ERRORS.keys() == every(errors.UpstreamError)
+    assert len(set(UPSTREAM_ERRORS.values())) == len(UPSTREAM_ERRORS)
 
 
 async def test_an_error_of_the_api_is_a_result_in_its_own_words() -> None:

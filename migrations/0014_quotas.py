@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015_quotas"
-down_revision = "0012_api_keys"
+revision = "0014_quotas"
+down_revision = "0013_idempotency_keys"
 
 
 def upgrade() -> None:
