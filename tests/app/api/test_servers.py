@@ -34,6 +34,7 @@ UNSET_POLICIES = dict.fromkeys(
         "call_timeout",
         "require_credentials",
         "passthrough_headers",
+        "confirm",
         "tool_listing",
         "review",
         "rename_grace_days",
