@@ -14,16 +14,16 @@ import json
 import logging
 import sqlite3
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, quote_plus, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 
 from tests.app.backends import Backend, Received, backend, json_reply, redirect, reply
 from tests.app.credentials.apis import CREDENTIALS, SCHEMES
+from tests.app.credentials.sweeping import found_in
 from tests.app.credentials.token_server import CLIENT_SECRET, serving
 from tests.app.credentials.user_server import Scene, UserAuthorization
 from tests.app.descriptions import description, operation
@@ -52,32 +52,6 @@ HOSTILE: list[dict[str, Any]] = [
     {"mode": "error", "note": "x" * 2000},
     {"mode": "../../etc/passwd"},
 ]
-
-
-def forms(secret: str) -> Iterator[str]:
-    """Give what a secret looks like elsewhere; written apart from what masks them."""
-    yield secret
-    for given in (True, False):
-        yield json.dumps(secret, ensure_ascii=given)[1:-1]
-        yield json.dumps(json.dumps(secret, ensure_ascii=given))[3:-3]
-    yield from (quote(secret, safe=""), quote(secret), quote_plus(secret), quote(quote(secret, safe=""), safe=""))
-    yield html.escape(secret)
-    for prefix in (b"", b"b", b"bo", b"bob:", b"client 1:"):
-        coded = base64.b64encode(prefix + secret.encode()).decode()
-        # What neighbours share with the secret says nothing of it.
-        yield coded[4 * ((len(prefix) + 2) // 3) : -4]
-        yield base64.urlsafe_b64encode(prefix + secret.encode()).decode()[4 * ((len(prefix) + 2) // 3) : -4]
-
-
-def found_in(channels: dict[str, bytes], secrets: dict[str, str]) -> list[tuple[str, str, str]]:
-    return [
-        (channel, name, form)
-        for channel, content in channels.items()
-        for name, secret in secrets.items()
-        # A server that takes the bytes of a field for Latin-1 tells the second.
-        for form in {*forms(secret), *forms(secret.encode().decode("latin-1"))}
-        if form.encode() in content or form.encode("utf-16-le") in content
-    ]
 
 
 def api_of(running: Backend) -> None:
