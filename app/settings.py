@@ -27,6 +27,14 @@ from app.destinations import Destination
 from app.errors import CausewayError
 
 CONFIG_FILE = "causeway.toml"
+# What a process of Python needs of its environment: where programs, libraries and temporary files are, and the locale.
+_OF_WORKERS = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP"),
+        *("VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT"),
+    }
+)
+_PYTHON_S = "PYTHON"
 
 
 def _default_data_dir() -> Path:
@@ -238,6 +246,11 @@ class Settings(BaseSettings):
 
 
 MIN_KEY_LENGTH = 16
+
+
+def worker_environment() -> dict[str, str]:
+    """Give the environment of a process that reads what strangers wrote: what Python needs, and no secret."""
+    return {name: value for name, value in os.environ.items() if name in _OF_WORKERS or name.startswith(_PYTHON_S)}
 
 
 def _unbracketed(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError
 from app.services.compile_worker import Job
+from app.settings import worker_environment
 from converters import DescriptionError
 
 if TYPE_CHECKING:
@@ -74,7 +75,13 @@ class Compiler:
     @staticmethod
     async def _run(job: bytes) -> bytes:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", _WORKER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            "-m",
+            _WORKER,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            # Whatever a description makes of the process, the gateway's keys are not in it.
+            env=worker_environment(),
         )
         try:
             async with asyncio.timeout(_TIMEOUT):

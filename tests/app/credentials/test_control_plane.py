@@ -334,3 +334,18 @@ async def test_a_secret_that_is_given_beside_its_source_is_refused(sourced: Gate
     await sourced.create(secured([{"basic": []}]), base_url="https://api.example")
     body = {"username": "bob", "value": "x", "source": "env", "name": "PETS_KEY"}
     assert problem(await sourced.http.put(f"{CREDENTIALS}/basic", json=body)) == (422, "credential_invalid")
+
+
+async def test_the_mask_that_a_client_sends_back_leaves_the_credential_as_it_is(served: Gateway) -> None:
+    """K04: what was read is no secret, and does not take the place of one; in PATCH of a server it has no place."""
+    async with backend(json_reply(b'{"id": 7}')) as api:
+        await served.create(secured([{"header": []}]), base_url=api.url)
+        await supply(served, "header")
+        before = (await served.http.get(CREDENTIALS)).json()
+        refused = await served.http.put(f"{CREDENTIALS}/header", json={"value": "***"})
+        patched = await served.http.patch(f"{SERVERS}/pets", json={"credentials": {"header": {"value": "***"}}})
+        assert (refused.status_code, patched.status_code) == (422, 422)
+        assert "leave the credential as it is" in refused.json()["detail"]
+        assert (await served.http.get(CREDENTIALS)).json() == before
+        await call(served)
+    assert api.requests[0].values("X-Api-Key") == [SUPPLIED["header"]["value"]]

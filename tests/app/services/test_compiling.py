@@ -34,6 +34,20 @@ async def test_a_process_that_dies_is_an_error_and_no_crash(monkeypatch: pytest.
     assert caught.value.code == "spec_too_costly"
 
 
+async def test_the_process_has_none_of_the_gateway_s_secrets_in_its_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """K15: it reads what strangers wrote."""
+    (tmp_path / "telling_worker.py").write_text("import json, os\nprint(json.dumps(dict(os.environ)))\n")
+    monkeypatch.setattr("app.services.compiling._WORKER", "telling_worker")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name in ("CAUSEWAY_SECRET_KEY", "CAUSEWAY_ADMIN_KEY", "CAUSEWAY_VAULT_TOKEN", "PETS_KEY"):
+        monkeypatch.setenv(name, "canary")
+    told = json.loads(await Compiler._run(b""))  # noqa: SLF001 - what the process prints
+    assert told["PYTHONPATH"] == str(tmp_path)
+    assert "canary" not in told.values()
+
+
 async def test_a_process_that_takes_too_long_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "sleeping_worker.py").write_text(
         "import os, time, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(60)\n"
