@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from anyio import CancelScope, move_on_after
 from sqlalchemy import URL
@@ -20,6 +20,7 @@ from app.registry.engines import Engines, normalise, open_engines, open_migratio
 from app.registry.errors import RegistryUnavailable
 from app.registry.idempotency_keys import IdempotencyKeys
 from app.registry.issuers import Issuers
+from app.registry.lookups import FOUND
 from app.registry.namespaces import Namespaces
 from app.registry.outages import outages_raised
 from app.registry.quotas import Quotas
@@ -84,7 +85,8 @@ class Database:
         """
         engine = self._engines.reader if read_only else self._engines.writer
         # The session maker's own block finishes its commit or rollback even when the task is cancelled meanwhile.
-        async with async_sessionmaker(engine, expire_on_commit=False).begin() as session:
+        info: dict[Any, Any] = {FOUND: {}} if read_only else {}
+        async with async_sessionmaker(engine, expire_on_commit=False, info=info).begin() as session:
             with outages_raised():
                 await self._enter(session)
             quotas = Quotas(session, self._quota)

@@ -12,6 +12,8 @@ from app.registry.records import ServerName
 from app.registry.tables import NamespaceRow, RevisionRow, ServerRow
 
 _LARGEST_NUMBER = 2**31 - 1
+FOUND = "servers found"
+"""What a session that only reads knows by this name of its `info`: the servers that were found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,22 @@ async def require_namespace(session: AsyncSession, namespace: str, *, hold: bool
 async def server_key(session: AsyncSession, server: ServerName, *, lock: bool = False) -> ServerKey:
     """Find a server, or raise `ServerNotFound`.
 
-    `lock` makes other writers of the same server wait until the transaction ends.
+    `lock` makes other writers of the same server wait until the transaction ends. A transaction that only reads finds
+    each once: it sees one moment, and loading a server asks for it again and again.
     """
+    found: dict[ServerName, ServerKey] | None = session.info.get(FOUND)
+    if found is not None and server in found:
+        return found[server]
     query = select(ServerRow.id, ServerRow.name, ServerRow.active_revision, ServerRow.draft_revision).where(
         ServerRow.namespace == server.namespace, ServerRow.name == server.name
     )
     row = (await session.execute(query.with_for_update() if lock else query)).one_or_none()
     if row is None:
         raise ServerNotFound(server.namespace, server.name)
-    return ServerKey(**row._asdict())
+    key = ServerKey(**row._asdict())
+    if found is not None:
+        found[server] = key
+    return key
 
 
 async def revision_id(session: AsyncSession, server: ServerKey, *, number: int) -> int:

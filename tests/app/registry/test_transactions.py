@@ -8,12 +8,13 @@ import textwrap
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.abc
 import asyncpg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import Engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
 from app.registry import Database
@@ -35,6 +36,25 @@ async def same_file(database: Database, database_url: str) -> AsyncIterator[Data
     opened = Database.open(database_url)
     yield opened
     await opened.close()
+
+
+async def test_a_reader_looks_once_where_a_server_is(database: Database) -> None:
+    """L03: loading a server asks for its credentials, tools and names, and 1,000 are loaded at a start."""
+    await publish(database, "pets")
+    asked: list[str] = []
+
+    def note(*call: Any) -> None:
+        asked.append(call[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        async with database.transaction(read_only=True) as registry:
+            for _ in range(3):
+                await registry.credentials.list("default", "pets")
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert sum("active_revision" in each for each in asked) == 1
+    assert sum("FROM credentials" in each for each in asked) == 3
 
 
 async def test_a_block_that_raises_leaves_the_old_state(database: Database) -> None:
