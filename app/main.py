@@ -182,6 +182,7 @@ class Application:
         )
         for gauge in gateway_gauges(self.catalog, self._upstream, self._mcp):
             metrics.watch(gauge)
+        self.keys.listen(self._mcp.end_streams_of)
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
         guard = Guard(self._route, rules, _authentication(settings, api_keys, resources))
         guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard

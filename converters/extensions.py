@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, Final
 from converters.json_schema import reachable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from converters.diagnostics import DiagnosticLog
     from converters.oas import Operation
 
@@ -79,20 +81,49 @@ def hints(operation: Operation) -> dict[str, Any]:
 def pin(operation: Operation, input_schema: dict[str, Any], log: DiagnosticLog) -> dict[str, Any]:
     """Take pinned and hidden arguments out of the input schema; gives the values of those that have one."""
     properties: dict[str, Any] = input_schema["properties"]
-    required = set(input_schema.get("required", ()))
     pinned = {name: operation.extension["pinned"][name] for name in _named(operation, "pinned", properties, log)}
-    hidden = set(pinned)
-    for name in _named(operation, "hidden", properties, log):
+    values, refused = _taken_out(input_schema, pinned, _named(operation, "hidden", properties, log))
+    for name in refused:
+        _report(operation, f"The required argument {name!r} cannot be hidden without a value.", log)
+    return values
+
+
+def overridden_arguments(
+    definition: Mapping[str, Any], pinned: Mapping[str, Any], hidden: Sequence[str]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Pin and hide arguments of a compiled tool, stored as JSON, as `x-mcp` would have done.
+
+    Gives the definition without them, and what is wrong with those that could not be: sentences. A value that the
+    description pins is replaced; `definition` stays as it is.
+    """
+    schema = dict(definition["input_schema"])
+    properties, before = schema["properties"], definition.get("pinned") or {}
+    known = {*properties, *before}
+    unknown = [name for name in dict.fromkeys((*pinned, *hidden)) if name not in known]
+    wanted = {name: value for name, value in pinned.items() if name in known}
+    values, refused = _taken_out(schema, wanted, [name for name in hidden if name in properties])
+    problems = [f"There is no argument {name[:80]!r}." for name in unknown]
+    problems += [f"The required argument {name!r} cannot be hidden without a value." for name in refused]
+    return {**definition, "input_schema": schema, "pinned": {**before, **values}}, tuple(problems)
+
+
+def _taken_out(
+    input_schema: dict[str, Any], pinned: Mapping[str, Any], hidden: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """Take arguments out of an input schema; gives the values that are sent, and what is required and has none."""
+    properties, required = input_schema["properties"], set(input_schema.get("required", ()))
+    values, gone, refused = dict(pinned), set(pinned), []
+    for name in hidden:
         schema = properties[name]
-        if name not in pinned and isinstance(schema, dict) and "default" in schema:
-            pinned[name] = schema["default"]
-        if name in pinned or name not in required:
-            hidden.add(name)
+        if name not in values and isinstance(schema, dict) and "default" in schema:
+            values[name] = schema["default"]
+        if name in values or name not in required:
+            gone.add(name)
         else:
-            _report(operation, f"The required argument {name!r} cannot be hidden without a value.", log)
-    if hidden:
-        _remove(hidden, input_schema)
-    return pinned
+            refused.append(name)
+    if gone:
+        _remove(gone, input_schema)
+    return values, refused
 
 
 def _remove(hidden: set[str], input_schema: dict[str, Any]) -> None:

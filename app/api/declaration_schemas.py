@@ -76,11 +76,15 @@ class DeclaredTool(_Declared):
     description: str | None = None
     enabled: bool | None = None
     annotations: dict[str, Any] | None = None
+    pinned: dict[str, Any] | None = None
+    hidden: list[str] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> DeclaredTool:
         if not self.model_dump(exclude_none=True):
-            raise ValueError("an override says at least one of `name`, `description`, `enabled`, `annotations`")
+            raise ValueError(
+                "an override says at least one of " + ", ".join(f"`{each}`" for each in DeclaredTool.model_fields)
+            )
         return self
 
 
@@ -174,7 +178,12 @@ def declared(found: Declared) -> ServerDeclaration:
         policies=Policies(**(server.policies or {})),
         tools={
             each.operation_key: DeclaredTool(
-                name=each.name, description=each.description, enabled=each.enabled, annotations=each.annotations
+                name=each.name,
+                description=each.description,
+                enabled=each.enabled,
+                annotations=each.annotations,
+                pinned=each.pinned,
+                hidden=each.hidden,
             )
             for each in found.overrides
         },

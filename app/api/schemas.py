@@ -122,6 +122,12 @@ class ToolPatch(_Body):
     name: str | None = None
     description: str | None = None
     annotations: dict[str, Any] | None = None
+    pinned: dict[str, Any] | None = Field(
+        None, description="Arguments by name that have this value in every call, and are not listed."
+    )
+    hidden: list[str] | None = Field(
+        None, description="Optional arguments that are not listed; the default is sent of those that have one."
+    )
 
 
 class ToolArguments(_Body):

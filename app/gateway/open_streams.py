@@ -16,7 +16,7 @@ from app.gateway.limits import Limits
 from app.security.callers import NO_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from app.gateway.http_exchange import Receive, Send
     from app.security.callers import Caller
@@ -89,18 +89,18 @@ class OpenStreams:
         """Allow `most` streams for each server, and what `limits` say for each caller."""
         self._most = most
         self._limits = limits or Limits(NO_LIMITS)
-        self._open: set[OpenStream] = set()
+        self._open: dict[OpenStream, Caller] = {}
         self._counts: Counter[str] = Counter()
 
     async def run(self, server: str, stream: OpenStream, caller: Caller, *, receive: Receive, send: Send) -> None:
         """Answer a request of `caller` with a stream of `server`, for which `check` has found room."""
-        self._open.add(stream)
+        self._open[stream] = caller
         self._counts[server] += 1
         try:
             with self._limits.stream(caller):
                 await stream.run(receive, send)
         finally:
-            self._open.discard(stream)
+            del self._open[stream]
             self._counts[server] -= 1
             if not self._counts[server]:
                 del self._counts[server]
@@ -119,5 +119,10 @@ class OpenStreams:
 
     def end(self) -> None:
         """End every stream, because this process stops."""
-        for stream in tuple(self._open):
-            stream.end()
+        self.end_of(lambda _: True)
+
+    def end_of(self, is_gone: Callable[[Caller], bool]) -> None:
+        """End the streams of those who may not have them any more."""
+        for stream, caller in tuple(self._open.items()):
+            if is_gone(caller):
+                stream.end()

@@ -45,7 +45,7 @@ from app.security.sealing import SecretKeys
 from app.telemetry.records import note_code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from app.gateway.calls import ToolCalls
     from app.gateway.http_exchange import Headers, Receive, Scope, Send
@@ -137,6 +137,10 @@ class McpEndpoint:
     def end_streams(self) -> None:
         """End every open stream, because this process stops."""
         self._streams.end()
+
+    def end_streams_of(self, is_gone: Callable[[Caller], bool]) -> None:
+        """End the open streams of callers whose credential does not count any more."""
+        self._streams.end_of(is_gone)
 
     def _find(self, path: str, caller: Caller) -> tuple[ServerSnapshot, list[str]]:
         """Find a server as `caller` sees it; what a caller does not reach is not there."""

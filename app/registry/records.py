@@ -188,6 +188,8 @@ class ToolOverride:
     name: str | None
     description: str | None
     annotations: JsonObject | None
+    pinned: JsonObject | None = None
+    hidden: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +401,8 @@ class ToolOverrideChanges:
     name: str | Unset | None = UNSET
     description: str | Unset | None = UNSET
     annotations: Mapping[str, Any] | Unset | None = UNSET
+    pinned: Mapping[str, Any] | Unset | None = UNSET
+    hidden: Sequence[str] | Unset | None = UNSET
 
 
 def present(changes: ServerChanges | ToolOverrideChanges) -> dict[str, Any]:

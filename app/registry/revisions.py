@@ -152,6 +152,8 @@ class Revisions:
                 ToolOverrideRow.name,
                 ToolOverrideRow.description,
                 ToolOverrideRow.annotations,
+                ToolOverrideRow.pinned,
+                ToolOverrideRow.hidden,
             )
             .where(ToolOverrideRow.server_id == server.id)
             .order_by(ToolOverrideRow.operation_key)
@@ -175,6 +177,13 @@ class Revisions:
             ToolOverrideRow.server_id == server.id, ToolOverrideRow.operation_key.not_in(known)
         )
         return tuple(await self._session.scalars(query.order_by(ToolOverrideRow.operation_key)))
+
+    async def tools_without_arguments(self, namespace: str, name: str) -> tuple[ToolRecord, ...]:
+        """Return the tools of the active revision whose overrides pin or hide arguments, in order."""
+        server, found = await self._locate(namespace, name)
+        has_any = or_(ToolOverrideRow.pinned.is_not(None), ToolOverrideRow.hidden.is_not(None))
+        query = _select_tools(server, found).where(has_any).order_by(ToolRow.position)
+        return await to_thread.run_sync(_tool_records, (await self._session.execute(query)).all())
 
     async def previous(self, namespace: str, name: str, *, number: int) -> int | None:
         """Return the number of the revision before `number`, or None."""
@@ -228,6 +237,8 @@ def _select_tools(server: ServerKey, revision: int) -> Select[Any]:
             ToolOverrideRow.name.label("override_name"),
             ToolOverrideRow.description.label("override_description"),
             ToolOverrideRow.annotations.label("override_annotations"),
+            ToolOverrideRow.pinned.label("override_pinned"),
+            ToolOverrideRow.hidden.label("override_hidden"),
         )
         .outerjoin(ToolOverrideRow, override)
         .where(ToolRow.revision_id == revision)
@@ -253,6 +264,8 @@ def _override_values(row: Row[Any]) -> dict[str, Any]:
         "name": row.override_name,
         "description": row.override_description,
         "annotations": row.override_annotations,
+        "pinned": row.override_pinned,
+        "hidden": row.override_hidden,
     }
 
 

@@ -194,6 +194,8 @@ class ToolOverrideRow(Base):
     name: Mapped[str | None]
     description: Mapped[str | None]
     annotations: Mapped[dict[str, Any] | None]
+    pinned: Mapped[dict[str, Any] | None]
+    hidden: Mapped[list[str] | None]
 
 
 class ConditionRow(Base):

@@ -94,6 +94,12 @@ class ApiKeys:
         """Accept these keys from now on and no others."""
         self._known = {each.digest: each for each in keys}
 
+    def subjects(self) -> frozenset[str]:
+        """Give for whom keys stand that are valid now."""
+        now = self._clock()
+        known = (self._known or {}).values()
+        return frozenset(each.caller.subject for each in known if each.expires_at is None or now < each.expires_at)
+
     def take_used(self) -> dict[str, float]:
         """Give when which key was used last since this was asked before (id -> seconds since the epoch)."""
         used, self._used = self._used, {}

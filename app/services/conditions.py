@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from app.services.tools import lost_arguments
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from app.registry import Registry
@@ -38,12 +41,29 @@ async def conditions(registry: Registry, server: ServerRecord) -> tuple[Conditio
         )
     gone = await registry.revisions.stale_overrides(server.namespace, server.name)
     if gone:
-        named = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
         found.append(
             Condition(
                 "override_without_tool",
-                f"Overrides are kept for operations that the description does not have: {named}.",
+                f"Overrides are kept for operations that the description does not have: {_listed(gone, ', ')}.",
                 "They apply again when the operations come back; nothing has to be done.",
             )
         )
+    lost = [
+        f"{each.operation_key}: {sentence}"
+        for each in await registry.revisions.tools_without_arguments(server.namespace, server.name)
+        for sentence in lost_arguments(each)
+    ]
+    if lost:
+        found.append(
+            Condition(
+                "override_without_argument",
+                f"Overrides pin or hide arguments that the description does not let them: {_listed(lost, ' ')}",
+                "Look whether the arguments have other names now, and change the overrides of these tools.",
+            )
+        )
     return tuple(found)
+
+
+def _listed(items: Sequence[str], separator: str) -> str:
+    more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+    return separator.join(items[:_NAMED]) + more

@@ -18,7 +18,7 @@ from app.services.import_description import ImportOptions
 from app.services.publishing import Imported, ImportMode, judged, stored
 from app.services.servers import check_settings
 from app.services.surfaces import with_overrides
-from app.services.tools import overridden
+from app.services.tools import lost_arguments, overridden
 from converters import ConverterError
 from converters.naming import is_legal
 from converters.security import read_schemes
@@ -211,15 +211,23 @@ def _check(declaration: Declaration, new: NewRevision) -> None:
     check_settings(declaration.settings, new.description)
     records = with_overrides(new.tools, declaration.overrides)
     names = Counter(overridden(each)["name"].lower() for each in records)
+    for record in records:
+        lost = lost_arguments(record)
+        if lost:
+            raise DeclarationError(" ".join(lost), pointer=_tool_pointer(record.operation_key))
     for override in declaration.overrides:
         if override.name is None:
             continue
-        pointer = f"/tools/{override.operation_key.replace('~', '~0').replace('/', '~1')}/name"
+        pointer = f"{_tool_pointer(override.operation_key)}/name"
         if not is_legal(override.name):
             sentence = f"The tool name {override.name[:80]!r} must be letters, digits, '_' and '-', at most 64."
             raise DeclarationError(sentence, pointer=pointer)
         if names[override.name.lower()] > 1:
             raise DeclarationError(f"Two tools would have the name {override.name!r}.", pointer=pointer)
+
+
+def _tool_pointer(operation_key: str) -> str:
+    return f"/tools/{operation_key.replace('~', '~0').replace('/', '~1')}"
 
 
 def _check_stored(scheme: str, info: CredentialInfo | None, *, pointer: str) -> None:

@@ -21,11 +21,12 @@ from app.security.callers import EVERY, SCOPES, Caller, CallerLimits
 from app.security.keys import ApiKeys, KnownKey, new_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from app.registry import Database
     from app.registry.records import ApiKeyRecord, KeyGrant, Page
 
+_SUBJECT: Final = "key:"
 POLL_SECONDS: Final = 2.0
 """How often the registry is asked whether keys came or went."""
 _USES_EVERY: Final = 30
@@ -59,6 +60,7 @@ class Keys:
 
     def __init__(self, database: Database, known: ApiKeys) -> None:
         """Work on `database`, telling `known` which keys there are."""
+        self._listener: Callable[[Callable[[Caller], bool]], None] = _nobody
         self._database = database
         self._known = known
         self._state: tuple[int, int, int] | None = None
@@ -110,8 +112,17 @@ class Keys:
             await registry.keys.revoke(key_id)
         await self.refresh()
 
+    def listen(self, listener: Callable[[Callable[[Caller], bool]], None]) -> None:
+        """Have `listener` told, again and again, of whom it is true that their key is revoked or has expired."""
+        self._listener = listener
+
     async def refresh(self) -> None:
-        """Learn which keys there are now, if one came or went."""
+        """Learn which keys there are now, and tell who has none any more."""
+        await self._learn()
+        valid = self._known.subjects()
+        self._listener(lambda caller: caller.subject.startswith(_SUBJECT) and caller.subject not in valid)
+
+    async def _learn(self) -> None:
         async with self._refreshing:
             async with self._database.transaction(read_only=True) as registry:
                 state = await registry.keys.state()
@@ -159,6 +170,10 @@ class Keys:
                 _log.exception("the keys could not be looked up")
 
 
+def _nobody(is_gone: Callable[[Caller], bool]) -> None:
+    """Take note of nothing, as long as nobody listens."""
+
+
 def _check_expiry(expires_at: datetime | None) -> None:
     now = datetime.now(UTC)
     if expires_at is not None and expires_at <= now:
@@ -170,7 +185,7 @@ def _check_expiry(expires_at: datetime | None) -> None:
 def caller_of_key(key_id: str, grant: KeyGrant) -> Caller:
     """Give who a key stands for."""
     return Caller(
-        f"key:{key_id}",
+        f"{_SUBJECT}{key_id}",
         frozenset().union(*(SCOPES[each] for each in grant.scopes)),
         frozenset({grant.namespace}),
         frozenset(grant.servers),

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError
+from converters.arguments import ArgumentChecker
+from converters.extensions import overridden_arguments
 from converters.naming import is_legal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from app.registry import Database
     from app.registry.records import (
         CredentialRecord,
         FormerName,
         ServerRecord,
+        ToolOverride,
         ToolOverrideChanges,
         ToolRecord,
     )
@@ -68,15 +72,23 @@ class Tools:
             return overridden(await registry.revisions.tool(namespace, server, tool_name=tool))
 
     async def change(self, namespace: str, server: str, tool: str, *, changes: ToolOverrideChanges) -> dict[str, Any]:
-        """Override parts of a tool; raises `ToolNotFound` or `InvalidToolError`."""
+        """Override parts of a tool; raises `ToolNotFound` or `InvalidToolError`.
+
+        `ArgumentsError` where what is pinned does not fit the arguments.
+        """
         async with self._database.transaction() as registry:
             record = await registry.revisions.tool(namespace, server, tool_name=tool)
             if isinstance(changes.name, str):
                 _check_name(changes.name, record, await registry.revisions.tools(namespace, server))
+            if isinstance(changes.pinned, Mapping):
+                _check_pinned(changes.pinned, record.definition)
             before = overridden(record)["name"]
+            before_lost = lost_arguments(record)
             record = await registry.revisions.set_override(
                 namespace, server, operation_key=record.operation_key, changes=changes
             )
+            if not {*lost_arguments(record)} <= {*before_lost}:
+                raise InvalidToolError(" ".join(lost_arguments(record)))
             if overridden(record)["name"] != before:
                 names = {before: record.operation_key}
                 await registry.revisions.keep_former_names(namespace, server, names=names)
@@ -130,7 +142,27 @@ def overridden(record: ToolRecord) -> dict[str, Any]:
         if getattr(override, field) is not None
     }
     annotations = {**record.definition["annotations"], **(override.annotations or {})}
-    return {**record.definition, **changed, "annotations": annotations}
+    definition, _ = _with_arguments(record.definition, override)
+    return {**definition, **changed, "annotations": annotations}
+
+
+def lost_arguments(record: ToolRecord) -> tuple[str, ...]:
+    """Tell, in sentences, which arguments a tool's override pins or hides and cannot."""
+    return _with_arguments(record.definition, record.override)[1] if record.override else ()
+
+
+def _with_arguments(definition: dict[str, Any], override: ToolOverride) -> tuple[dict[str, Any], tuple[str, ...]]:
+    if override.pinned is None and override.hidden is None:
+        return definition, ()
+    return overridden_arguments(definition, override.pinned or {}, override.hidden or ())
+
+
+def _check_pinned(pinned: Mapping[str, Any], definition: Mapping[str, Any]) -> None:
+    """Check values by the arguments' own schemas; raises `ArgumentsError`. Which there are is another question."""
+    schema = {name: value for name, value in definition["input_schema"].items() if name != "required"}
+    values = {name: value for name, value in pinned.items() if name in schema["properties"]}
+    if ArgumentChecker({**schema, "dependentRequired": {}}).check(values).repairs:
+        raise InvalidToolError("A pinned value is not of the argument's type, such as a text that spells a number.")
 
 
 def _check_name(name: str, record: ToolRecord, tools: Sequence[ToolRecord]) -> None:

@@ -174,3 +174,19 @@ async def test_overlays_are_given_back(served: Gateway) -> None:
     assert (await read(served, "/declaration"))["source"]["overlays"] == ["documents/pets.overlay-1.yaml"]
     assert (await served.http.get(f"{URL}/overlays/1")).content == overlay
     assert (await served.http.get(f"{URL}/overlays/2")).status_code == 404
+
+
+async def test_pinned_and_hidden_arguments_are_declared_and_given_back(served: Gateway) -> None:
+    tools = {"POST /pets": {"pinned": {"weight": 2.5}, "hidden": ["chip"]}}
+    assert await applied(served, {**FULL, "tools": tools}) == ("created", [])
+    given = (await read(served, "/declaration"))["tools"]["POST /pets"]
+    assert {name: value for name, value in given.items() if value is not None} == tools["POST /pets"]
+    assert await applied(served, {**FULL, "tools": tools}) == ("unchanged", [])
+    wrong = {"POST /pets": {"pinned": {"height": 2.5}}}
+    refused = (await put(served, {**FULL, "tools": wrong})).json()
+    assert (refused["status"], refused["code"], refused["pointer"]) == (
+        422,
+        "declaration_invalid",
+        "/tools/POST ~1pets",
+    )
+    assert "There is no argument 'height'." in refused["detail"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from app.registry import Database
 from app.security.keys import new_key
 from tests.app.api.test_servers import problem
+from tests.app.gateway.streams import listening
 from tests.app.gateways import KEY, SERVERS, Gateway, gateway
 from tests.app.tenants import KEYS, NAMESPACES, caller, client, make_key
 
@@ -44,7 +46,8 @@ async def test_a_revoked_key_is_refused_like_one_that_never_was(served: Gateway)
         refused, unknown = await http.get(SERVERS), await wrong.get(SERVERS)
         assert refused.status_code == unknown.status_code == 401
         assert refused.content == unknown.content
-        assert refused.headers == unknown.headers
+        shown = [{**each.headers, "x-request-id": ""} for each in (refused, unknown)]
+        assert shown[0] == shown[1]
     shown = next(each for each in (await served.http.get(KEYS)).json()["items"] if each["id"] == made["id"])
     assert shown["revoked_at"]
     assert (await served.http.delete(f"{KEYS}/{made['id']}")).status_code == 204
@@ -81,6 +84,39 @@ async def test_another_instance_learns_of_keys_that_come_and_go(
             await one.http.delete(f"{KEYS}/{made['id']}")
             await two.application.keys.refresh()
             assert (await http.get(SERVERS)).status_code == 401
+
+
+async def test_open_streams_end_with_their_key_also_where_another_instance_revoked_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None
+) -> None:
+    """A03: what was opened with a key ends with it, when an instance looks for keys that came or went."""
+    async with (
+        gateway(tmp_path, monkeypatch, admin_key=KEY) as one,
+        gateway(tmp_path, monkeypatch, admin_key=KEY) as two,
+    ):
+        await two.create()
+        later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        revoked, expiring = await make_key(one, "call"), await make_key(one, "call", expires_at=later)
+        await two.application.keys.refresh()
+        first, second, third = (
+            listening(
+                two.application,
+                "/mcp/default/pets/sse",
+                headers=[("host", "127.0.0.1"), ("accept", "text/event-stream"), ("authorization", f"Bearer {each}")],
+            )
+            for each in (revoked["key"], expiring["key"], KEY)
+        )
+        async with first as of_revoked, second as of_expiring, third as of_operator:
+            assert {each.status for each in (of_revoked, of_expiring, of_operator)} == {200}
+            await one.http.delete(f"{KEYS}/{revoked['id']}")
+            await two.application.keys.refresh()
+            await of_revoked.ended()
+            assert not of_expiring.task.done()
+            in_two_hours = time.time() + 7200
+            monkeypatch.setattr(two.application.keys._known, "_clock", lambda: in_two_hours)  # noqa: SLF001 - its clock
+            await two.application.keys.refresh()
+            await of_expiring.ended()
+            assert not of_operator.task.done()
 
 
 async def test_a_key_outlives_a_restart_and_its_last_use_is_told(

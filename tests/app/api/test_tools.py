@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -123,6 +124,82 @@ async def test_a_name_that_clients_refuse_is_refused(served: Gateway, name: str)
 async def test_what_cannot_be_overridden_is_refused(served: Gateway, body: Any) -> None:
     await served.create()
     assert problem(await served.http.patch(f"{TOOLS}/get_pet", json=body)) == (422, "request_invalid")
+
+
+ADD_PET = {"pinned": {"weight": 2.5}, "hidden": ["chip"]}
+
+
+async def arguments_of(served: Gateway, tool: str) -> list[str]:
+    """Give the names of the arguments that clients are told of."""
+    found = {each["name"]: each for each in (await served.mcp("tools/list"))["tools"]}
+    return list(found[tool]["inputSchema"]["properties"])
+
+
+async def conditions_of(served: Gateway) -> list[dict[str, Any]]:
+    conditions: list[dict[str, Any]] = (await served.http.get(f"{SERVERS}/pets")).json()["conditions"]
+    return conditions
+
+
+async def test_pinned_and_hidden_arguments_are_not_listed_and_the_pinned_are_sent(served: Gateway) -> None:
+    await served.create()
+    assert (await served.http.patch(f"{TOOLS}/add_pet", json=ADD_PET)).status_code == 200
+    assert await arguments_of(served, "add_pet") == ["name"]
+    previewed = await served.http.post(f"{TOOLS}/add_pet/preview", json={"arguments": {"name": "Rex"}})
+    assert json.loads(previewed.json()["body"]) == {"name": "Rex", "weight": 2.5}
+    for name in ("weight", "chip"):
+        surplus = {"arguments": {"name": "Rex", name: 1}}
+        assert (await served.http.post(f"{TOOLS}/add_pet/preview", json=surplus)).status_code == 422
+    assert await conditions_of(served) == []
+
+
+async def test_a_required_argument_is_hidden_where_it_is_pinned(served: Gateway) -> None:
+    await served.create()
+    refused = await served.http.patch(f"{TOOLS}/get_pet", json={"hidden": ["petId"]})
+    assert problem(refused) == (422, "tool_invalid")
+    assert "'petId' cannot be hidden without a value" in refused.json()["detail"]
+    assert await arguments_of(served, "get_pet") == ["petId"]
+    both = {"pinned": {"petId": 7}, "hidden": ["petId"]}
+    assert (await served.http.patch(f"{TOOLS}/get_pet", json=both)).status_code == 200
+    previewed = await served.http.post(f"{TOOLS}/get_pet/preview", json={"arguments": {}})
+    assert previewed.json()["url"].endswith("/pets/7")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"pinned": {"nothing": 1}}, {"hidden": ["nothing"]}, {"pinned": {"weight": "2.5"}}, {"pinned": {"chip": []}}],
+)
+async def test_what_cannot_be_pinned_or_hidden_is_refused_and_changes_nothing(served: Gateway, body: Any) -> None:
+    await served.create()
+    assert (await served.http.patch(f"{TOOLS}/add_pet", json=body)).status_code == 422
+    assert await arguments_of(served, "add_pet") == ["name", "weight", "chip"]
+
+
+async def test_pinned_arguments_survive_a_new_description_and_are_told_when_they_are_gone(served: Gateway) -> None:
+    await served.create()
+    await served.http.patch(f"{TOOLS}/add_pet", json=ADD_PET)
+    await replaced(served, description({**PETS["paths"], "/more": {"get": operation("more")}}))
+    assert await arguments_of(served, "add_pet") == ["name"]
+    changed = json.loads(json.dumps(PETS).replace('"chip"', '"tag"'))
+    await replaced(served, changed)
+    assert await arguments_of(served, "add_pet") == ["name", "tag"]
+    (condition,) = await conditions_of(served)
+    assert condition["code"] == "override_without_argument"
+    assert "POST /pets: There is no argument 'chip'." in condition["message"]
+    # What is not changed may stay as it is, so that everything else can be.
+    assert (await served.http.patch(f"{TOOLS}/add_pet", json={"description": "Adds one."})).status_code == 200
+    assert (await served.http.patch(f"{TOOLS}/add_pet", json={"hidden": ["tag"]})).status_code == 200
+    assert await conditions_of(served) == []
+    await served.http.patch(f"{TOOLS}/add_pet", json={"pinned": None, "hidden": None})
+    assert await arguments_of(served, "add_pet") == ["name", "weight", "tag"]
+
+
+async def test_what_the_description_pins_may_be_pinned_to_something_else(served: Gateway) -> None:
+    paths = json.loads(json.dumps(PETS["paths"]))
+    paths["/pets"]["post"]["x-mcp"] = {"pinned": {"weight": 1, "chip": 5}}
+    await served.create(description(paths))
+    assert (await served.http.patch(f"{TOOLS}/add_pet", json={"pinned": {"weight": 3}})).status_code == 200
+    previewed = await served.http.post(f"{TOOLS}/add_pet/preview", json={"arguments": {"name": "Rex"}})
+    assert json.loads(previewed.json()["body"]) == {"name": "Rex", "weight": 3, "chip": 5}
 
 
 # --- preview

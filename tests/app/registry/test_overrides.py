@@ -119,3 +119,24 @@ async def test_only_an_operation_of_the_active_revision_can_be_overridden(databa
             await registry.revisions.set_override(
                 "default", "cats", operation_key="POST /pets", changes=ToolOverrideChanges(enabled=False)
             )
+
+
+async def test_tools_whose_arguments_are_overridden_are_found_among_the_others(database: Database) -> None:
+    await publish(database, "pets")
+    async with database.transaction() as registry:
+        for key, changes in (
+            ("POST /pets", ToolOverrideChanges(pinned={"weight": 1}, hidden=["chip"])),
+            ("GET /list_pets", ToolOverrideChanges(enabled=False)),
+        ):
+            await registry.revisions.set_override("default", "pets", operation_key=key, changes=changes)
+        (found,) = await registry.revisions.tools_without_arguments("default", "pets")
+        assert found.override is not None
+        assert (found.operation_key, found.override.pinned, found.override.hidden) == (
+            "POST /pets",
+            {"weight": 1},
+            ["chip"],
+        )
+        nothing = ToolOverrideChanges(pinned=None, hidden=None)
+        await registry.revisions.set_override("default", "pets", operation_key="POST /pets", changes=nothing)
+        assert await registry.revisions.tools_without_arguments("default", "pets") == ()
+        assert len(await registry.revisions.overrides("default", "pets")) == 1
