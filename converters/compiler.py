@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from converters.references import Description
     from converters.tool_definitions import ToolDefinition
 
-COMPILER_VERSION: Final = "1"
+COMPILER_VERSION: Final = "2"
 """Changes whenever the same description may compile to different tools."""
 
 MAX_OPERATIONS: Final = 10_000
