@@ -60,13 +60,12 @@ def passed(fields: Sequence[tuple[bytes, bytes]], names: Mapping[str, str]) -> t
     """
     found: list[tuple[str, str]] = []
     for name, renamed in names.items():
-        values = values_of(fields, name)
+        values = values_of(fields, name.lower().encode())
         if values and not fault_of({name: renamed}):
             found.append((renamed, ", ".join(values)))
     return tuple(found)
 
 
-def values_of(fields: Sequence[tuple[bytes, bytes]], name: str) -> list[str]:
-    """Give the values of a field, in order."""
-    wanted = name.lower().encode()
-    return [value.decode("latin-1").strip() for each, value in fields if each == wanted]
+def values_of(fields: Sequence[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    """Give the values of a field, in order; its name is in lower case as those of the fields are."""
+    return [value.decode("latin-1").strip() for each, value in fields if each == name]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError, TokenFailedError
-from converters.authorization import NO_AUTHORIZATION, NO_CREDENTIALS, Authorization, Refusal, with_headers
+from converters.authorization import NO_AUTHORIZATION, NO_CREDENTIALS, Authorization, with_headers
 from converters.masking import NO_MASK
 from converters.refusals import explained
 from converters.request_plans import Piece
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.gateway.ports import TokenSource
     from app.gateway.snapshots import ServerSnapshot, ServerTool
     from app.security.callers import Caller
-    from converters.authorization import HeldCredentials
+    from converters.authorization import HeldCredentials, Refusal
     from converters.credentials import Secret
     from converters.masking import Masking
     from converters.request_plans import RequestPlan
@@ -91,10 +91,12 @@ def authorized(tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials
 
     """
     outcome = tool.authorization(held)
-    if isinstance(outcome, Refusal) and not (snapshot.policies.require_credentials or held.by_scheme):
-        outcome = with_headers(NO_AUTHORIZATION, held.headers, tool.base)
     if isinstance(outcome, Authorization):
         return outcome
+    if not (snapshot.policies.require_credentials or held.by_scheme):
+        outcome = with_headers(NO_AUTHORIZATION, held.headers, tool.base)
+        if isinstance(outcome, Authorization):
+            return outcome
     text, missing = _lacking(outcome, tool, snapshot)
     raise CredentialMissingError(f"The call of {tool.definition.name} was not sent. {text}", missing)
 

@@ -14,6 +14,7 @@ HOPS: Final = "Causeway-Hops"
 """The field that counts them, with the one that sends it."""
 MAX_HOPS: Final = 3
 _FIRST: Final = (HOPS, "1")
+_HOPS: Final = HOPS.lower().encode()
 _COUNTS: Final = {str(count): count for count in range(MAX_HOPS)}
 
 
@@ -37,7 +38,7 @@ def next_hop(caller: Caller) -> tuple[str, str]:
         TooManyHopsError: where it was counted often enough; what is no number counts as that.
 
     """
-    said = values_of(caller.fields, HOPS)
+    said = values_of(caller.fields, _HOPS)
     if not said:
         return _FIRST
     count = _COUNTS.get(",".join(said))
