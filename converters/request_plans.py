@@ -228,6 +228,9 @@ def _place(location: str) -> str:
 # --- path
 
 
+_NO_QUERY: Final = ("",)
+
+
 def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: list[ArgumentProblem]) -> tuple[str, str]:
     """Expand the path template; gives the path and the query that the template itself holds."""
     values = {binding.name: (binding, value) for binding, value in given}
@@ -248,7 +251,9 @@ def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: li
 
     in_path, in_query = _template_parts(template)
     path = "".join([expand(part) if index % 2 else part for index, part in enumerate(in_path)])
-    static_query = "".join([expand(part) if index % 2 else part for index, part in enumerate(in_query)])
+    static_query = ""
+    if in_query != _NO_QUERY:
+        static_query = "".join([expand(part) if index % 2 else part for index, part in enumerate(in_query)])
     if ("." in path or "%" in path) and any(unquote(segment) in {".", ".."} for segment in path.split("/")):
         problems.extend(_path_problem(binding, value) for binding, value in given)
     return path, static_query

@@ -167,12 +167,14 @@ async def read_body(receive: Receive, headers: Headers) -> bytes:
         event = await receive()
         if event["type"] == "http.disconnect":
             raise ClientGoneError
-        chunks.append(event.get("body", b""))
-        size += len(chunks[-1])
+        chunk: bytes = event.get("body", b"")
+        size += len(chunk)
         if size > MAX_BODY:
             raise _too_large()
+        chunks.append(chunk)
         if not event.get("more_body"):
-            return b"".join(chunks)
+            # Most bodies come at once.
+            return chunk if size == len(chunk) else b"".join(chunks)
 
 
 def _too_large() -> HttpError:

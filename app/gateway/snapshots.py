@@ -133,7 +133,7 @@ class ServerTool:
             document_url=self._snapshot.document_url,
         )
 
-    @property
+    @cached_property
     def server_pointer(self) -> str:
         """Where in the description `base` stands, "" where a setting gives it."""
         return "" if self._snapshot.base_url else self.definition.servers[0].pointer

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from app.telemetry.records import RequestRecord, current_record
-from app.telemetry.texts import MAX_BYTES, fit
+from app.telemetry.texts import MAX_BYTES, fit, fit_name
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -90,16 +90,16 @@ def members(request: RequestRecord) -> dict[str, Any]:
     namespace, server = _names(request.path)
     found = {
         "request_id": request.request_id,
-        "method": fit(request.method),
+        "method": fit_name(request.method),
         "path": fit(request.path),
         "status": request.status,
         "code": request.code or _code(request.status),
         "milliseconds": round(request.seconds * 1000, 1),
-        "namespace": fit(namespace),
-        "server": fit(server),
-        "tool": fit(request.tool),
+        "namespace": fit_name(namespace),
+        "server": fit_name(server),
+        "tool": fit_name(request.tool),
         "revision": request.revision,
-        "subject": fit(request.subject),
+        "subject": fit_name(request.subject),
     }
     return {name: value for name, value in found.items() if value not in {"", None}}
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MAX_BYTES: Final = 2048
 """Of one value, encoded as UTF-8 after escaping."""
 
+_NAME: Final = 128
+"""Characters of the longest text that is remembered as a name."""
 _CUT: Final = "...[truncated]"
 # Beside control characters, those that break lines (U+0085, U+2028, U+2029) or turn the direction of the text.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -30,6 +33,16 @@ def fit(text: str) -> str:
     if not is_cut and len(encoded) <= MAX_BYTES:
         return shown
     return encoded[: MAX_BYTES - len(_CUT)].decode("utf-8", "ignore") + _CUT
+
+
+def fit_name(text: str) -> str:
+    """Give what `fit` gives, for names: the same few come with every request, and are not looked through each time."""
+    return _fit_again(text) if len(text) <= _NAME else fit(text)
+
+
+@lru_cache(maxsize=4096)
+def _fit_again(text: str) -> str:
+    return fit(text)
 
 
 def redacted(text: str) -> str:
