@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,39 @@ async def test_what_a_key_does_not_reach_is_not_there_by_any_route(
             nothing = await refused(http, each, {**own, **absent})
             assert given.status_code == 404, (each, given.text)
             assert given.text.replace(foreign[part], "NAME") == nothing.text.replace(absent[part], "NAME"), each
+        assert await stored(tenants) == before
+
+
+IN_BODIES: dict[str, Callable[[str], tuple[str, str, dict[str, Any]]]] = {
+    "a key for it": lambda name: ("POST", KEYS, {"json": {"scopes": ["call"], "namespace": name}}),
+    "a declaration of it": lambda name: (
+        "PUT",
+        f"{NAMESPACES}/team-a/servers/pets/declaration",
+        {
+            "files": {
+                "declaration": (
+                    None,
+                    json.dumps({"namespace": name, "name": "pets", "source": {"file": "a.json"}}),
+                ),
+                "document": ("a.json", json.dumps(PETS)),
+            }
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("what", IN_BODIES)
+async def test_another_tenant_that_a_body_names_is_not_there(tenants: Gateway, what: str) -> None:
+    """K10: a name in a body leads no further than one in a path, and tells as little."""
+    async with caller(tenants, "admin", namespace="team-a") as http:
+        before = await stored(tenants)
+        answers = []
+        for name in ("team-b", "team-c"):
+            method, path, body = IN_BODIES[what](name)
+            given = await http.request(method, path, **body)
+            assert given.status_code in {404, 422}, given.text
+            answers.append((given.status_code, given.text.replace(name, "NAME")))
+        assert answers[0] == answers[1]
         assert await stored(tenants) == before
 
 

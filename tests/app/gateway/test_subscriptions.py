@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import mcp_types.methods
@@ -114,3 +115,22 @@ async def test_only_changes_that_can_be_told_are_announced() -> None:
     offer = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}
     assert announced(await ask(app, "server/discover", {}, version=MODERN)) == ({"listChanged": True}, untold)
     assert announced(await ask(app, "initialize", offer)) == ({"listChanged": False}, untold)
+
+
+async def test_a_hundred_streams_are_all_told_of_a_change_and_are_forgotten_when_they_close() -> None:
+    """Acceptance L04 and L06, scaled: nobody is left out, and what was open leaves nothing behind."""
+    catalog, app = served(max_streams=100)
+    async with AsyncExitStack() as open_streams:
+        streams = [
+            await open_streams.enter_async_context(subscribed(app, WANTED, request_id=f"s{each}"))
+            for each in range(100)
+        ]
+        assert app.open_streams == {"default/pets": 100}
+        catalog.put(snapshot(definitions=[]))
+        told = await asyncio.gather(*(each.until(2) for each in streams))
+        assert {each[1]["method"] for each in told} == {"notifications/tools/list_changed"}
+        assert len({each[1]["params"]["_meta"][f"{PREFIX}subscriptionId"] for each in told}) == 100
+    assert app.open_streams == {}
+    async with subscribed(app, WANTED) as stream:
+        catalog.put(snapshot())
+        assert len(await stream.until(2)) == 2
