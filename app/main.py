@@ -38,6 +38,7 @@ from app.security.operator_secrets import OperatorSecrets
 from app.security.protected_resources import ProtectedResources
 from app.security.secret_keys import load_keys
 from app.security.trusted_proxies import TrustedProxies
+from app.services.access_files import AccessFile
 from app.services.compiling import Compiler
 from app.services.connect_links import ConnectLinks
 from app.services.connecting import Connecting
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from app.gateway.ports import CredentialSource
     from app.outbound.policy import EgressPolicy
     from app.security.callers import Caller
+    from app.security.sealing import SecretKeys
     from app.services.tools import LoadedServer
     from app.settings import Settings
 
@@ -136,7 +138,7 @@ class Application:
         )
         events.listen(self.live.refresh)
         api_keys = ApiKeys()
-        self.keys = Keys(self.database, api_keys)
+        self.keys = Keys(self.database, api_keys, file=self._access_file("keys", keys))
         compiler = Compiler(metrics.imported)
         self.servers = Servers(self.database, compiler, events)
         fetcher = DocumentFetcher(policy)
@@ -144,7 +146,7 @@ class Application:
         self.importer = ImportDescription(self.database, compiler, fetcher, events, turns=turns)
         self.refreshing = Refreshing(self.database, self.importer, fetcher)
         self._issuer_keys = IssuerKeys(small_documents(policy))
-        issuers = Issuers(self.database)
+        issuers = Issuers(self.database, file=self._access_file("issuers", keys))
         resources = ProtectedResources(issuers, self._issuer_keys, public_url=self.public_url)
         self.declared = DeclaredServers(self.database, self.importer, self.credentials, events)
         self._api = create_api(
@@ -187,6 +189,12 @@ class Application:
         guard = Guard(self._route, rules, _authentication(settings, api_keys, resources))
         guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
         self._recorded = RequestRecords(guarded, trusted=settings.trusted_proxies)
+
+    def _access_file(self, name: str, keys: SecretKeys) -> AccessFile | None:
+        """Give a file for starts without the database, where it is one that can be away."""
+        if self._notifications is None:
+            return None
+        return AccessFile(self._settings.data_dir, self._settings.registry_url, name, keys=keys)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""

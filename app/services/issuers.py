@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError
 from app.registry.errors import RegistryUnavailable
+from app.registry.records import IssuerRecord
 from app.security.issuer_keys import KeysUnavailableError, is_safe_url
 from app.security.protected_resources import ScopeGrant, TrustedIssuer
 
@@ -14,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from app.registry import Database
-    from app.registry.records import IssuerRecord
+    from app.services.access_files import AccessFile
 
 SECONDS: Final = 5.0
 """How long what was read is good for: so soon a change reaches every process."""
 _NEVER: Final = float("-inf")
+_UNKNOWN: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class InvalidIssuerError(CausewayError):
@@ -30,8 +34,11 @@ class InvalidIssuerError(CausewayError):
 class Issuers:
     """The use cases around issuers, and the source of them for whoever checks tokens."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Keep issuers in `database`."""
+    def __init__(
+        self, database: Database, *, file: AccessFile | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Keep issuers in `database`, and what was read of them in `file`, for starts without it."""
+        self._file = file
         self._database = database
         self._clock = clock
         self._known: Mapping[str, TrustedIssuer] = {}
@@ -84,8 +91,10 @@ class Issuers:
                 records = await registry.issuers.list()
         except RegistryUnavailable:
             if self._until == _NEVER:
-                raise KeysUnavailableError("It is not known now which issuer is trusted.") from None
+                self._known = await self._restored()
         else:
+            if self._file is not None:
+                await self._file.write([_written(each) for each in records])
             # The same object as long as nothing changed: tokens that were checked stay checked.
             found = {record.namespace: _trusted(record) for record in records}
             self._known = {
@@ -93,6 +102,13 @@ class Issuers:
                 for name, trusted in found.items()
             }
         self._until = until
+
+    async def _restored(self) -> Mapping[str, TrustedIssuer]:
+        kept = None if self._file is None else await self._file.read()
+        if kept is None:
+            raise KeysUnavailableError("It is not known now which issuer is trusted.")
+        records = [IssuerRecord(**each, updated_at=_UNKNOWN) for each in kept]
+        return {record.namespace: _trusted(record) for record in records}
 
 
 def _names(grant: ScopeGrant) -> dict[str, list[str]]:
@@ -105,3 +121,7 @@ def _trusted(record: IssuerRecord) -> TrustedIssuer:
         for scope, names in record.scopes.items()
     }
     return TrustedIssuer(record.issuer, record.jwks_uri or "", tuple(record.algorithms), scopes)
+
+
+def _written(record: IssuerRecord) -> dict[str, Any]:
+    return {name: value for name, value in asdict(record).items() if name != "updated_at"}

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError
 from app.registry.errors import KeyNotFound, NamespaceNotFound, RegistryUnavailable
-from app.registry.records import NewApiKey
+from app.registry.records import KeyGrant, NewApiKey
 from app.security.callers import EVERY, SCOPES, Caller, CallerLimits
 from app.security.keys import ApiKeys, KnownKey, new_key
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from app.registry import Database
-    from app.registry.records import ApiKeyRecord, KeyGrant, Page
+    from app.registry.records import ApiKeyRecord, Page
+    from app.services.access_files import AccessFile
 
 _SUBJECT: Final = "key:"
 POLL_SECONDS: Final = 2.0
@@ -58,8 +59,9 @@ class CreatedKey:
 class Keys:
     """The use cases around API keys."""
 
-    def __init__(self, database: Database, known: ApiKeys) -> None:
-        """Work on `database`, telling `known` which keys there are."""
+    def __init__(self, database: Database, known: ApiKeys, *, file: AccessFile | None = None) -> None:
+        """Work on `database`, telling `known` which keys there are; keep them in `file` for starts without it."""
+        self._file = file
         self._listener: Callable[[Callable[[Caller], bool]], None] = _nobody
         self._database = database
         self._known = known
@@ -126,17 +128,22 @@ class Keys:
         async with self._refreshing:
             async with self._database.transaction(read_only=True) as registry:
                 state = await registry.keys.state()
-                if state == self._state:
-                    return
-                records = await registry.keys.usable()
-            self._known.know(map(_known, records))
-            self._state = state
+                records = None if state == self._state else await registry.keys.usable()
+            if records is not None:
+                self._known.know(map(_known, records))
+                self._state = state
+            if self._file is not None and records is not None:
+                await self._file.write([_written(each) for each in records])
+            elif self._file is not None:
+                await self._file.confirm()
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Know the keys there are, and those that come and go, as long as the block runs."""
-        with contextlib.suppress(RegistryUnavailable):
+        try:
             await self.refresh()
+        except RegistryUnavailable:
+            await self._restore()
         task = asyncio.ensure_future(self._follow())
         try:
             yield
@@ -146,6 +153,11 @@ class Keys:
                 await task
             with contextlib.suppress(RegistryUnavailable):
                 await self.note_uses()
+
+    async def _restore(self) -> None:
+        kept = None if self._file is None else await self._file.read()
+        if kept is not None:
+            self._known.know(map(_read, kept))
 
     async def note_uses(self) -> None:
         """Write down when keys were used last."""
@@ -197,3 +209,14 @@ def caller_of_key(key_id: str, grant: KeyGrant) -> Caller:
 def _known(record: ApiKeyRecord) -> KnownKey:
     expires_at = None if record.expires_at is None else record.expires_at.timestamp()
     return KnownKey(record.id, record.digest, caller_of_key(record.id, record.grant), expires_at)
+
+
+def _written(record: ApiKeyRecord) -> dict[str, Any]:
+    """Give what is kept of a key on disk: never the key itself."""
+    expires_at = None if record.expires_at is None else record.expires_at.timestamp()
+    return {"id": record.id, "digest": record.digest.hex(), "grant": asdict(record.grant), "expires_at": expires_at}
+
+
+def _read(kept: dict[str, Any]) -> KnownKey:
+    digest, caller = bytes.fromhex(kept["digest"]), caller_of_key(kept["id"], KeyGrant(**kept["grant"]))
+    return KnownKey(kept["id"], digest, caller, kept["expires_at"])

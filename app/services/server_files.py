@@ -75,7 +75,7 @@ class ServerFiles:
             return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(self._folder / name, content)
+            replace_file(self._folder / name, content)
         except OSError as error:
             self._complain("a server could not be kept on disk: %s", error.strerror)
             return
@@ -104,7 +104,7 @@ def _file_name(server: ServerName) -> str:
     return hashlib.sha256(json.dumps([server.namespace, server.name]).encode()).hexdigest()[:40] + _SUFFIX
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file, readable by its owner only, so that at every moment there is the old one or the new one."""
     handle, beside = tempfile.mkstemp(dir=path.parent)
     try:

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from app.services.keys import POLL_SECONDS
 from tests.app.conftest import hide_settings
 from tests.app.descriptions import description, operation
 from tests.app.gateway.endpoints import MODERN, envelope, headers, request
 from tests.app.gateway.streams import Listener, listening
 from tests.app.gateway_pairs import pair
 from tests.app.gateways import KEY, SERVERS, Gateway
+from tests.app.tenants import client, make_key
 from tests.databases import postgresql_database
 
 # All hundred of them with CAUSEWAY_INSTANCES=whole: 20 seconds.
@@ -120,3 +122,22 @@ async def test_a_credential_that_is_put_at_one_goes_along_with_calls_of_the_othe
     await until(lambda: "key" in other.application.credentials.held("default", "pets").by_scheme)
     await one.http.delete(f"{SERVERS}/pets/credentials/key")
     await until(lambda: "key" not in other.application.credentials.held("default", "pets").by_scheme)
+
+
+async def test_a_key_that_is_revoked_at_one_is_refused_at_the_other(two: tuple[Gateway, Gateway]) -> None:
+    """A03: seen by asking the registry, twice in five seconds, without being told."""
+    one, other = two
+    made = await make_key(one, "call", name="short-lived")
+
+    async def answered(at: Gateway, status: int) -> None:
+        async with asyncio.timeout(20), client(at, made["key"]) as http:
+            while (await http.get(SERVERS)).status_code != status:  # noqa: ASYNC110 - what the other knows, nobody tells
+                await asyncio.sleep(0.02)
+
+    for each in two:
+        await answered(each, 200)
+    assert (await one.http.delete(f"/api/v1/keys/{made['id']}")).status_code == 204
+    async with client(one, made["key"]) as http:
+        assert (await http.get(SERVERS)).status_code == 401
+    await answered(other, 401)
+    assert 2 * POLL_SECONDS < 5

@@ -18,6 +18,7 @@ from tests.app.backends import Backend, after, backend, json_reply
 from tests.app.conftest import hide_settings
 from tests.app.descriptions import description, operation
 from tests.app.gateways import KEY, SERVERS, Gateway, gateway
+from tests.app.tenants import client, make_key
 from tests.databases import PostgreSql, postgresql_process
 
 # A minute of it with CAUSEWAY_INSTANCES=whole.
@@ -152,6 +153,35 @@ async def test_what_was_deleted_while_a_gateway_was_down_is_not_served_by_it_aga
         try:
             async with gateway(tmp_path / "one", monkeypatch, **settings) as one:
                 assert one.application.catalog.find("default", "pets") is None
+        finally:
+            server.start()
+
+
+async def test_who_has_a_key_calls_through_an_instance_that_starts_without_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: PostgreSql, settings: dict[str, Any]
+) -> None:
+    """F15: keys and issuers are kept on disk like servers, and one that was revoked is not among them."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    issuer = "https://issuer.example"
+    async with backend(PET) as api:
+        async with gateway(tmp_path / "one", monkeypatch, **settings) as one:
+            await publish(one, api)
+            key, revoked = [await make_key(one, "call", name=name) for name in ("kept", "revoked")]
+            assert (await one.http.delete(f"/api/v1/keys/{revoked['id']}")).status_code == 204
+            trusted = await one.http.put("/api/v1/namespaces/default/issuer", json={"issuer": issuer})
+            assert trusted.status_code == 200, trusted.text
+        files = list((tmp_path / "one" / "access").iterdir())
+        assert len(files) == 2
+        assert not any(key["key"].encode() in each.read_bytes() for each in files)
+        server.stop()
+        try:
+            async with gateway(tmp_path / "one", monkeypatch, **settings) as one:
+                async with client(one, key["key"]) as http:
+                    assert (await http.post("/mcp/default/pets", json=message)).json()["result"] == {}
+                async with client(one, revoked["key"]) as http:
+                    assert (await http.post("/mcp/default/pets", json=message)).status_code == 401
+                metadata = await one.http.get("/.well-known/oauth-protected-resource/mcp/default/pets")
+                assert metadata.json()["authorization_servers"] == [issuer]
         finally:
             server.start()
 
