@@ -14,7 +14,6 @@ PET = json_reply(b'{"id": 7, "name": "Rex"}')
 OWN = {
     "Cookie": "session=canary-cookie",
     "Proxy-Authorization": "Basic canary-proxy",
-    "Mcp-Session-Id": "canary-session",
     "X-Forwarded-For": "192.0.2.99",
     "Traceparent": "00-canary",
     "X-Tenant": "acme",
@@ -22,9 +21,22 @@ OWN = {
 }
 
 
+async def session_of(gateway: Gateway) -> str:
+    """Open a session, as a client does whose user can be asked."""
+    await gateway.http.patch(f"{SERVERS}/pets", json={"policies": {"confirm": "destructive"}})
+    client = {"name": "tests", "version": "1"}
+    params = {"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}}, "clientInfo": client}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+    headers = {"Accept": "application/json, text/event-stream"}
+    opened = await gateway.http.post("/mcp/default/pets", json=message, headers=headers)
+    session: str = opened.headers["Mcp-Session-Id"]
+    return session
+
+
 async def called(gateway: Gateway, **fields: str) -> dict[str, Any]:
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_pet", "arguments": {}}}
     answer = await gateway.http.post("/mcp/default/pets", json=message, headers={**OWN, **fields})
+    assert answer.status_code == 200, answer.text
     result: dict[str, Any] = answer.json()["result"]
     return result
 
@@ -42,8 +54,10 @@ async def test_nothing_of_the_caller_s_request_passes_by_itself(served: Gateway)
     """K09."""
     async with backend(PET) as api:
         await served.create(secured([]), base_url=api.url)
-        await called(served)
+        session = await session_of(served)
+        await called(served, **{"Mcp-Session-Id": session})
     (request,) = api.requests
+    assert not any(session in value for _, value in request.headers)
     assert names_of(request) == {"host", "accept", "accept-encoding", "user-agent", "causeway-hops"}
     assert not any("canary" in value or KEY in value for _, value in request.headers)
 
