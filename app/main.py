@@ -15,7 +15,7 @@ from app.api.dependencies import PreviewedCall
 from app.gateway.authorizing import CredentialMissingError, previewed
 from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
 from app.gateway.catalog import SnapshotCatalog
-from app.gateway.gauges import gateway_gauges
+from app.gateway.gauges import gateway_gauges, lost_audit
 from app.gateway.limits import Limits
 from app.gateway.policies import Policies
 from app.gateway.ports import Delivery, Posted
@@ -39,6 +39,7 @@ from app.security.protected_resources import ProtectedResources
 from app.security.secret_keys import load_keys
 from app.security.trusted_proxies import TrustedProxies
 from app.services.access_files import AccessFile
+from app.services.audit import Audit
 from app.services.compiling import Compiler
 from app.services.connect_links import ConnectLinks
 from app.services.connecting import Connecting
@@ -114,6 +115,7 @@ class Application:
         links = ConnectLinks(keys, self.public_url)
         self._user_tokens = UserTokens(self.database, keys, endpoint, links=links)
         tokens = TokenSources(self._tokens, self._user_tokens)
+        self.audit = Audit(self.database, days=settings.audit_days)
         metrics = Metrics(constant={"process": str(os.getpid())} if settings.workers > 1 else None)
         self._calls = ToolCalls(
             MeasuredUpstream(self._upstream, metrics),
@@ -121,7 +123,7 @@ class Application:
             credentials=self.credentials,
             tokens=tokens,
             limits=_limits(settings),
-            log=CallReports(metrics),
+            log=CallReports(metrics, self.audit if settings.audit_calls else None),
         )
         self.connections = Connections(self.database, self._user_tokens)
         self._connecting = Connecting(
@@ -166,6 +168,7 @@ class Application:
                 idempotency=Idempotency(self.database, keys),
                 issuers=issuers,
                 metrics=metrics,
+                audit=self.audit,
                 resources=resources,
                 tool_port=_GatewayTools(self.catalog, self._calls, self.credentials),
                 public_url=self.public_url,
@@ -185,6 +188,7 @@ class Application:
         for gauge in gateway_gauges(self.catalog, self._upstream, self._mcp):
             metrics.watch(gauge)
         self.keys.listen(self._mcp.end_streams_of)
+        metrics.watch(lost_audit(lambda: self.audit.lost))
         rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
         guard = Guard(self._route, rules, _authentication(settings, api_keys, resources))
         guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
@@ -237,7 +241,7 @@ class Application:
             following.append(asyncio.create_task(self.refreshing.follow()))
             if self._vault is not None:
                 following.append(asyncio.create_task(self._reread_secrets()))
-            async with self.keys.following():
+            async with self.keys.following(), self.audit.following():
                 yield
         finally:
             for each in following:

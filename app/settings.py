@@ -119,6 +119,8 @@ class Settings(BaseSettings):
         None, ge=1, description="Bytes that the documents of one namespace may have, those of all revisions together."
     )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
+    audit_calls: bool = Field(True, description="Whether tool calls are in the audit, besides changes.")  # noqa: FBT003 - a field's default
+    audit_days: int = Field(90, ge=8, le=36_500, description="Days that an entry of the audit is kept.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written, to standard error.")
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(
         None,

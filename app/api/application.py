@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import Depends, FastAPI
 
 from app.api import (
+    audit,
     connections,
     credentials,
     declarations,
@@ -60,6 +61,7 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
         headers,
         connections,
         keys,
+        audit,
     ):
         api.include_router(module.router)
     return api

@@ -12,6 +12,7 @@ from app.registry import Database
 from app.security.callers import Caller, caller_of
 from app.security.protected_resources import ProtectedResources
 from app.security.trusted_proxies import forwarded_origin
+from app.services.audit import Audit
 from app.services.connections import Connections
 from app.services.credentials import Credentials
 from app.services.declared_servers import DeclaredServers
@@ -75,6 +76,7 @@ class ControlPlane:
     keys: Keys
     metrics: Metrics
     idempotency: Idempotency
+    audit: Audit
     tool_port: ToolPort
     public_url: str
     has_own_url: bool = False

@@ -6,6 +6,7 @@ nor the time tell one from the other.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Final
 
 from fastapi import Request
@@ -14,6 +15,7 @@ from app.errors import CausewayError
 from app.registry.errors import NamespaceNotFound, ServerNotFound, ToolNotFound
 from app.security.callers import Caller, caller_of
 from app.security.permissions import OPEN, Rule, rule_of
+from app.telemetry.records import Change, note_change
 
 
 class InsufficientScopeError(CausewayError):
@@ -35,15 +37,33 @@ class InsufficientScopeError(CausewayError):
 _EDIT_SCOPES: Final = rule_of("create_server").any_of
 
 
-async def permitted(request: Request) -> None:
+async def permitted(request: Request) -> AsyncIterator[None]:
     """Let a request through to its route, or raise what it is refused with."""
     operation = getattr(request.scope["route"], "operation_id", None) or ""
-    if operation in OPEN:
-        return
-    caller, rule = caller_of(request.scope), rule_of(operation)
-    _check_reach(caller, **{name: request.path_params.get(name) for name in ("namespace", "server", "tool")})
+    if operation not in OPEN:
+        _check(request, operation)
+    try:
+        yield
+    except Exception:
+        # What is refused changes nothing, whatever is written because of the refusal.
+        note_change(None)
+        raise
+
+
+def _check(request: Request, operation: str) -> None:
+    caller, rule, names = caller_of(request.scope), rule_of(operation), request.path_params
+    _check_reach(caller, **{name: names.get(name) for name in _NAMED})
     if not rule.permits(caller):
         raise InsufficientScopeError(_explained(caller, rule), rule.any_of)
+    if request.method not in _READING and operation not in _CALLS:
+        target = ", ".join(str(value) for name, value in names.items() if name not in _NAMED)
+        note_change(Change(operation, **{name: names[name] for name in _NAMED if name in names}, target=target))
+
+
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_CALLS: Final = frozenset({"call_tool", "preview_tool"})
+"""What changes nothing; calls are told of by themselves."""
+_NAMED: Final = ("namespace", "server", "tool")
 
 
 def check_new_server(caller: Caller, namespace: str, name: str | None) -> None:

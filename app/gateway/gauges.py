@@ -10,6 +10,8 @@ from app.telemetry.texts import redacted
 from app.telemetry.usage import process_gauges
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.gateway.catalog import SnapshotCatalog
     from app.gateway.server import McpEndpoint
     from app.outbound import HttpUpstream
@@ -35,6 +37,12 @@ def gateway_gauges(catalog: SnapshotCatalog, upstream: HttpUpstream, endpoint: M
         ),
         *process_gauges(),
     )
+
+
+def lost_audit(lost: Callable[[], int]) -> Gauge:
+    """Give how many calls are not in the audit."""
+    name, text = "causeway_lost_audit_entries_total", "Tool calls that found no room to wait for the audit."
+    return Gauge(name, text, lambda: [Sample({}, lost())], kind="counter")
 
 
 def _served(catalog: SnapshotCatalog) -> Gauges:

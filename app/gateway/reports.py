@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.telemetry.records import current_record
 
@@ -16,17 +16,28 @@ if TYPE_CHECKING:
     from converters.results import ApiResponse
 
 
+class CallAudit(Protocol):
+    """Who keeps which calls were made; it never makes one wait."""
+
+    def called(self, caller: str, place: tuple[str, str, str], *, revision: int, code: str) -> None:
+        """Note a call by its caller's subject; `place` is the namespace, the server and the tool."""
+        ...
+
+
 class CallReports:
     """The gateway's `CallLog`."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        """Count calls in `metrics`."""
+    def __init__(self, metrics: Metrics, audit: CallAudit | None) -> None:
+        """Count calls in `metrics`, and note each in `audit`, where there is one."""
         self._metrics = metrics
+        self._audit = audit
 
     def called(self, snapshot: ServerSnapshot, tool: str, caller: Caller, *, code: str, seconds: float) -> None:
         """Count a call, and complete the record of its request."""
-        _ = caller
         self._metrics.called(snapshot.namespace, snapshot.name, tool, code=code, seconds=seconds)
+        if self._audit is not None:
+            place = (snapshot.namespace, snapshot.name, tool)
+            self._audit.called(caller.subject, place, revision=snapshot.revision, code=code)
         record = current_record()
         if record is not None:
             record.tool, record.code, record.revision = tool, code, snapshot.revision

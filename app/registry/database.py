@@ -13,6 +13,8 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.registry.api_keys import ApiKeys
+from app.registry.audit import Audit
+from app.registry.changes import note_change
 from app.registry.conditions import Conditions
 from app.registry.connections import Connections
 from app.registry.credentials import Credentials
@@ -53,6 +55,7 @@ class Registry:
     connections: Connections
     keys: ApiKeys
     idempotency_keys: IdempotencyKeys
+    audit: Audit
 
 
 class Database:
@@ -80,6 +83,8 @@ class Database:
     async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Registry]:
         """Commit when the block ends, roll back when it raises or is cancelled.
 
+        What a request of the control plane changes is in the audit by the same commit, or it is not changed.
+
         A read-only transaction sees one moment in time and never waits for writers. Writers of one SQLite file take
         turns, so keep slow work outside. Raises `RegistryUnavailable` if the database is away.
         """
@@ -90,7 +95,7 @@ class Database:
             with outages_raised():
                 await self._enter(session)
             quotas = Quotas(session, self._quota)
-            yield Registry(
+            registry = Registry(
                 Namespaces(session),
                 quotas,
                 Servers(session, quotas),
@@ -103,7 +108,11 @@ class Database:
                 Connections(session),
                 ApiKeys(session),
                 IdempotencyKeys(session),
+                Audit(session),
             )
+            yield registry
+            if not read_only:
+                await note_change(registry.audit)
 
     async def _enter(self, session: AsyncSession) -> None:
         """Begin the transaction; raises `RegistryUnavailable` where nobody's has begun for some seconds.

@@ -405,6 +405,45 @@ class ToolOverrideChanges:
     hidden: Sequence[str] | Unset | None = UNSET
 
 
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what, and what became of it; `target` is what was changed where that is no server and no tool."""
+
+    subject: str
+    action: str
+    at: datetime
+    namespace: str = ""
+    server: str = ""
+    tool: str = ""
+    target: str = ""
+    revision: int | None = None
+    code: str = "ok"
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord(AuditEntry):
+    """An entry of the audit, by its number."""
+
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries: those of these names, all where it is None; `namespaces` and `servers` are those one reaches."""
+
+    namespaces: frozenset[str] | None = None
+    servers: frozenset[str] | None = None
+    namespace: str | None = None
+    server: str | None = None
+    subject: str | None = None
+    action: str | None = None
+    code: str | None = None
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 def present(changes: ServerChanges | ToolOverrideChanges) -> dict[str, Any]:
     """Return the fields of `changes` that are set, by name, mappings as plain dicts."""
     values = {field.name: getattr(changes, field.name) for field in fields(changes)}

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -334,3 +335,26 @@ class IdempotencyKeyRow(Base):
     status: Mapped[int | None]
     headers: Mapped[dict[str, Any] | None]
     body: Mapped[bytes | None]
+
+
+class AuditRow(Base):
+    """Somebody changed or called something. Triggers refuse every UPDATE, and to DELETE what is younger than a week."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index(None, "at"),
+        Index("ix_audit_namespace_number", "namespace", "number"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: Mapped[int] = mapped_column(ID, primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=now)
+    subject: Mapped[str]
+    action: Mapped[str]
+    namespace: Mapped[str] = mapped_column(NAME)
+    server: Mapped[str] = mapped_column(NAME)
+    tool: Mapped[str]
+    target: Mapped[str]
+    revision: Mapped[int | None]
+    code: Mapped[str]
+    request_id: Mapped[str]

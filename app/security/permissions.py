@@ -81,6 +81,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "delete_header": _OWN,
     "list_connections": _CALL,
     "delete_connection": _CALL,
+    "list_audit": _OWN,
+    "export_audit": _OWN,
     "list_keys": _OWN,
     "create_key": _OWN,
     "revoke_key": _OWN,

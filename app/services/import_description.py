@@ -16,6 +16,7 @@ from app.services import archives
 from app.services.compile_worker import Job
 from app.services.publishing import Imported, ImportMode, judged, stored
 from app.services.servers import InvalidServerError, check_settings
+from app.telemetry.records import note_target
 from converters import DescriptionError
 from converters.naming import server_name
 
@@ -118,6 +119,7 @@ class ImportDescription:
                 server_variables=options.server_variables if isinstance(options.server_variables, dict) else None,
                 instructions=revision.description["instructions"] or None,
             )
+            note_target(server=chosen)
         await self._events.changed(namespace, chosen)
         return chosen, revision
 

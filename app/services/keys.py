@@ -19,6 +19,7 @@ from app.registry.errors import KeyNotFound, NamespaceNotFound, RegistryUnavaila
 from app.registry.records import KeyGrant, NewApiKey
 from app.security.callers import EVERY, SCOPES, Caller, CallerLimits
 from app.security.keys import ApiKeys, KnownKey, new_key
+from app.telemetry.records import note_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -96,6 +97,7 @@ class Keys:
         )
         async with self._database.transaction() as registry:
             record = await registry.keys.add(new)
+            note_target(target=new.id)
         await self.refresh()
         return CreatedKey(record, made.text)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.telemetry.records import note_target
+
 if TYPE_CHECKING:
     from app.registry import Database
     from app.registry.records import NamespaceRecord, Page, Quota, QuotaRecord
@@ -26,6 +28,7 @@ class Namespaces:
     async def create(self, name: str) -> NamespaceRecord:
         """Create a namespace; raises `NamespaceExists`."""
         async with self._database.transaction() as registry:
+            note_target(namespace=name)
             return await registry.namespaces.create(name)
 
     async def quota(self, name: str) -> QuotaRecord:

@@ -8,6 +8,18 @@ from typing import Final
 
 
 @dataclass(slots=True)
+class Change:
+    """What a request of the control plane is to change; `action` is its operation."""
+
+    action: str
+    namespace: str = ""
+    server: str = ""
+    tool: str = ""
+    target: str = ""
+    is_noted: bool = False
+
+
+@dataclass(slots=True)
 class RequestRecord:
     """What is known of one request.
 
@@ -24,6 +36,7 @@ class RequestRecord:
     revision: int | None = None
     status: int = 0
     seconds: float = 0.0
+    change: Change | None = None
 
 
 _current: Final[ContextVar[RequestRecord | None]] = ContextVar("causeway.request", default=None)
@@ -44,6 +57,22 @@ def note_code(code: str) -> None:
     record = _current.get()
     if record is not None and not record.code:
         record.code = code
+
+
+def note_change(change: Change | None) -> None:
+    """Tell that the request that is being answered is to change something, or None that it is not."""
+    record = _current.get()
+    if record is not None:
+        record.change = change
+
+
+def note_target(*, namespace: str = "", server: str = "", target: str = "") -> None:
+    """Tell what is being changed, where the request does not name it."""
+    record = _current.get()
+    if record is not None and record.change is not None:
+        record.change.namespace = record.change.namespace or namespace
+        record.change.server = record.change.server or server
+        record.change.target = record.change.target or target
 
 
 def note_subject(subject: str) -> None:

@@ -1,0 +1,152 @@
+"""The audit: what was changed is written with the change; what was called is written soon after.
+
+A call never waits for the database. Entries of calls wait in memory, a bounded number of them, and those that find no
+room are counted. While the database is away they stay there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from app.registry.errors import RegistryError
+from app.registry.records import AuditEntry
+from app.security.callers import EVERY
+from app.telemetry.records import current_record
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from app.registry import Database
+    from app.registry.records import AuditFilter, AuditRecord, Page
+    from app.security.callers import Caller
+
+MAX_WAITING: Final = 10_000
+"""Calls whose entries may wait to be written."""
+CALL: Final = "tools/call"
+"""The action of an entry of a tool call."""
+
+_WRITE_SECONDS: Final = 1.0
+_BATCH: Final = 500
+_CLEAN_SECONDS: Final = 3600.0
+_EXPORT_PAGE: Final = 1000
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Audit:
+    """Reads the audit, writes calls into it, and takes away what is old."""
+
+    def __init__(self, database: Database, *, days: int, max_waiting: int = MAX_WAITING) -> None:
+        """Keep entries in `database` for so many days; at most `max_waiting` wait to be written."""
+        self._database = database
+        self._days = timedelta(days=days)
+        self._max_waiting = max_waiting
+        self._waiting: deque[tuple[float, str, str, str, str, int, str, str]] = deque()
+        self.lost = 0
+
+    def called(self, caller: str, place: tuple[str, str, str], *, revision: int, code: str) -> None:
+        """Note a tool call by who made it; `place` is the namespace, the server and the tool."""
+        if len(self._waiting) >= self._max_waiting:
+            self.lost += 1
+            return
+        record = current_record()
+        request_id = "" if record is None else record.request_id
+        self._waiting.append((time(), caller, *place, revision, code, request_id))
+
+    async def list(self, wanted: AuditFilter, *, cursor: str | None, limit: int) -> Page[AuditRecord]:
+        """Give a page of entries, newest first; raises `InvalidCursor`."""
+        await self.write()
+        async with self._database.transaction(read_only=True) as registry:
+            return await registry.audit.list(wanted, cursor=cursor, limit=limit)
+
+    async def export(self, wanted: AuditFilter) -> AsyncIterator[tuple[AuditRecord, ...]]:
+        """Give all entries, newest first, in parts; no transaction is open between them."""
+        cursor: str | None = None
+        while True:
+            found = await self.list(wanted, cursor=cursor, limit=_EXPORT_PAGE)
+            yield found.items
+            cursor = found.next_cursor
+            if cursor is None:
+                return
+
+    async def write(self) -> None:
+        """Write the entries that wait."""
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+            try:
+                async with self._database.transaction() as registry:
+                    await registry.audit.add([_entry(*each) for each in batch])
+            except BaseException:
+                self._waiting.extendleft(reversed(batch))
+                raise
+
+    async def clean(self) -> int:
+        """Take away what is older than is kept; gives how many entries."""
+        async with self._database.transaction() as registry:
+            return await registry.audit.remove_before(datetime.now(UTC) - self._days)
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Write what is noted, as long as the block runs, and what is left at its end."""
+        tasks = [asyncio.ensure_future(each) for each in (self._write_on(), self._clean_on())]
+        try:
+            yield
+        finally:
+            for each in tasks:
+                each.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            try:
+                await self.write()
+            except RegistryError as error:
+                _log.warning("%d calls are not in the audit: %s", len(self._waiting), error.message)
+
+    async def _write_on(self) -> None:
+        while True:
+            await asyncio.sleep(_WRITE_SECONDS)
+            try:
+                await self.write()
+            except RegistryError:
+                # They wait for the database; who looks at the metrics sees those that found no room.
+                _log.debug("the audit could not be written")
+            except Exception:  # noqa: BLE001 - the edge: whatever goes wrong once, the next calls are written
+                _log.exception("the audit could not be written")
+
+    async def _clean_on(self) -> None:
+        while True:
+            await asyncio.sleep(_CLEAN_SECONDS)
+            try:
+                await self.clean()
+            except RegistryError as error:
+                _log.warning("old entries of the audit could not be taken away: %s", error.message)
+
+
+def reached(wanted: AuditFilter, by: Caller) -> AuditFilter:
+    """Narrow what is wanted to what `by` reaches."""
+    return replace(
+        wanted,
+        namespaces=None if "*" in by.namespaces else by.namespaces,
+        servers=None if by.servers is EVERY or "*" in by.servers else by.servers,
+    )
+
+
+def _entry(  # noqa: PLR0913, PLR0917 - a tuple that waited
+    at: float, subject: str, namespace: str, server: str, tool: str, revision: int, code: str, request_id: str
+) -> AuditEntry:
+    return AuditEntry(
+        subject=subject,
+        action=CALL,
+        at=datetime.fromtimestamp(at, UTC),
+        namespace=namespace,
+        server=server,
+        tool=tool,
+        revision=revision,
+        code=code,
+        request_id=request_id,
+    )
