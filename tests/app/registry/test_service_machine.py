@@ -23,7 +23,7 @@ from tests.app.gateways import InProcessCompiler
 from tests.app.registry.importer import described, importing
 from tests.databases import sqlite_database
 
-NAMES = st.sampled_from(["pets", "cats"])
+NAMES = st.sampled_from(["pets"])
 DOCUMENTS = st.integers(0, 3)
 OPERATIONS = 2
 
@@ -157,6 +157,6 @@ def names(document: int) -> set[str]:
 
 
 Registry.TestCase.settings = settings(
-    max_examples=10, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRegistry = Registry.TestCase
