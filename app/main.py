@@ -6,22 +6,18 @@ import asyncio
 import contextlib
 import importlib.metadata
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from app.adapters import GatewayTools, Relay, Stage, small_documents
 from app.api import ControlPlane, create_api
 from app.api.connect import create_connect_pages
-from app.api.dependencies import PreviewedCall
-from app.gateway.authorizing import CredentialMissingError, previewed
-from app.gateway.calls import ToolCalls, UnknownToolError, find_tool, planned
+from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
 from app.gateway.gauges import gateway_gauges, lost_audit
 from app.gateway.limits import Limits
-from app.gateway.policies import Policies
-from app.gateway.ports import Delivery, Posted
 from app.gateway.reports import CallReports, MeasuredUpstream
 from app.gateway.server import McpEndpoint
-from app.gateway.snapshots import ServerSnapshot
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
 from app.outbound.vault import Vault
 from app.registry import Database
@@ -44,7 +40,7 @@ from app.services.compiling import Compiler
 from app.services.connect_links import ConnectLinks
 from app.services.connecting import Connecting
 from app.services.connections import Connections
-from app.services.credentials import Credentials, credentials_path
+from app.services.credentials import Credentials
 from app.services.declared_servers import DeclaredServers
 from app.services.events import ServerEvents
 from app.services.idempotency import Idempotency
@@ -68,21 +64,15 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestRecords
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
-    from app.gateway.ports import CredentialSource
     from app.outbound.policy import EgressPolicy
-    from app.security.callers import Caller
     from app.security.sealing import SecretKeys
-    from app.services.tools import LoadedServer
     from app.settings import Settings
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-_MAX_ISSUER_DOCUMENT: Final = 256 * 1024
 
 
 def version() -> str:
@@ -134,7 +124,7 @@ class Application:
         self.live = LiveServers(
             self.database,
             self.tools,
-            stage=_Stage(self.catalog, self.credentials, tokens, is_local=settings.is_local),
+            stage=Stage(self.catalog, self.credentials, tokens),
             changed=ChangedServers(self._notifications),
             files=ServerFiles(settings.data_dir, settings.registry_url) if self._notifications else None,
         )
@@ -170,7 +160,7 @@ class Application:
                 metrics=metrics,
                 audit=self.audit,
                 resources=resources,
-                tool_port=_GatewayTools(self.catalog, self._calls, self.credentials),
+                tool_port=GatewayTools(self.catalog, self._calls, self.credentials),
                 public_url=self.public_url,
                 has_own_url=settings.public_url is not None,
             ),
@@ -181,7 +171,7 @@ class Application:
             self.catalog,
             self._calls,
             public_path=urlsplit(self.public_url).path,
-            relay=None if self._channel is None else _Relay(self._channel),
+            relay=None if self._channel is None else Relay(self._channel),
             scopes=resources,
             keys=keys,
         )
@@ -278,102 +268,6 @@ class Application:
         await self.database.close()
 
 
-class _Stage:
-    """The gateway's snapshots, with the credentials and tokens of their calls, as the services' `Stage`."""
-
-    def __init__(
-        self, catalog: SnapshotCatalog, credentials: Credentials, tokens: TokenSources, *, is_local: bool
-    ) -> None:
-        self._catalog = catalog
-        self._credentials = credentials
-        self._tokens = tokens
-        self._is_local = is_local
-
-    async def put(self, loaded: LoadedServer) -> None:
-        server = loaded.server
-        namespace, name = server.namespace, server.name
-        await self._credentials.hold(server, loaded.credentials)
-        self._tokens.retain(f"{namespace}/{name}", self._credentials.held(namespace, name).values())
-        self._catalog.put(
-            ServerSnapshot(
-                namespace=namespace,
-                name=name,
-                title=server.title,
-                version=str(server.description.get("version", "")),
-                revision=server.revision,
-                instructions=server.instructions,
-                definitions=loaded.definitions,
-                base_url=server.base_url,
-                server_variables=server.server_variables,
-                document_url=loaded.document_url,
-                former_names=loaded.former_names,
-                certificate_authorities=server.certificate_authorities or "",
-                policies=Policies.from_json(server.policies or {}),
-                security_schemes=server.description.get("security_schemes"),
-                openapi=str(server.description.get("openapi", "")),
-                credentials_path=credentials_path(namespace, name),
-            )
-        )
-
-    def drop(self, namespace: str, name: str) -> None:
-        self._catalog.drop(namespace, name)
-        self._credentials.drop(namespace, name)
-        self._tokens.retain(f"{namespace}/{name}", ())
-
-
-class _Relay:
-    """The channel between processes as the gateway's `StreamRelay`."""
-
-    def __init__(self, channel: ProcessChannel) -> None:
-        self._channel = channel
-
-    @property
-    def process(self) -> str:
-        return self._channel.process
-
-    def receive(self, receiver: Callable[[Posted], Awaitable[Delivery]]) -> None:
-        async def answer(asked: bytes) -> bytes:
-            return (await receiver(Posted.from_bytes(asked))).to_bytes()
-
-        self._channel.receive(answer)
-
-    async def forward(self, process: str, posted: Posted) -> Delivery | None:
-        answered = await self._channel.request(process, posted.to_bytes())
-        return None if answered is None else Delivery.from_bytes(answered)
-
-
-class _GatewayTools:
-    """The gateway's calls as the control plane's `ToolPort`."""
-
-    def __init__(self, catalog: SnapshotCatalog, calls: ToolCalls, credentials: CredentialSource) -> None:
-        self._catalog = catalog
-        self._calls = calls
-        self._credentials = credentials
-
-    async def call(
-        self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any], *, caller: Caller
-    ) -> dict[str, Any]:
-        result = await self._calls.call(self._snapshot(namespace, server), tool, arguments, caller=caller)
-        return result.to_json()
-
-    def preview(
-        self, namespace: str, server: str, tool: str, arguments: Mapping[str, Any], *, caller: Caller
-    ) -> PreviewedCall:
-        snapshot = self._snapshot(namespace, server)
-        found = find_tool(snapshot, tool, caller)
-        plan = planned(found, arguments, is_traced=True).request
-        try:
-            return PreviewedCall(previewed(plan, found, snapshot, self._credentials.held(namespace, server)), "")
-        except CredentialMissingError as error:
-            return PreviewedCall(plan, error.message)
-
-    def _snapshot(self, namespace: str, server: str) -> ServerSnapshot:
-        snapshot = self._catalog.find(namespace, server)
-        if snapshot is None:
-            raise UnknownToolError(f"There is no enabled server {server!r} in the namespace {namespace!r}.")
-        return snapshot
-
-
 def _quota(settings: Settings) -> Quota:
     return Quota(settings.namespace_servers, settings.namespace_tools, settings.namespace_document_bytes)
 
@@ -387,17 +281,6 @@ def _authentication(settings: Settings, api_keys: ApiKeys, resources: ProtectedR
         return Authentication([api_keys], otherwise=LOCAL)
     admin: list[Authenticator] = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
     return Authentication([api_keys, *admin, resources], challenge=resources.challenge)
-
-
-def small_documents(policy: EgressPolicy) -> Callable[[str], Awaitable[bytes]]:
-    """Fetch what issuers publish, which is small."""
-    fetcher = DocumentFetcher(policy, max_size=_MAX_ISSUER_DOCUMENT)
-
-    async def fetch(url: str) -> bytes:
-        body, _ = await fetcher.fetch(url)
-        return body
-
-    return fetch
 
 
 def _vault(settings: Settings, policy: EgressPolicy) -> Vault | None:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from app.adapters import small_documents
 from app.errors import UpstreamError
 from app.gateway.calls import ToolCalls
-from app.main import small_documents
 from app.outbound import AccessTokens, DocumentFetcher, EgressPolicy, HttpUpstream, TokenEndpoint
 from app.security.callers import LOCAL
 from app.security.issuer_keys import Fetch, IssuerKeys, KeysUnavailableError
