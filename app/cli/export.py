@@ -52,6 +52,8 @@ def _names(gateway: ControlPlaneClient, namespace: str) -> Iterator[str]:
 def _export(gateway: ControlPlaneClient, namespace: str, name: str, *, folder: Path) -> Path:
     from app.cli.yaml_text import to_yaml
 
+    path = folder / f"{name}.yaml"
+    _check_replaceable(path)
     server = f"namespaces/{quoted(namespace)}/servers/{quoted(name)}"
     declaration = gateway.request("GET", f"{server}/declaration")
     source = declaration["source"]
@@ -59,9 +61,16 @@ def _export(gateway: ControlPlaneClient, namespace: str, name: str, *, folder: P
         _write(folder / source["file"], gateway.content(f"{server}/document"))
     for number, overlay in enumerate(source.get("overlays", ()), 1):
         _write(folder / overlay, gateway.content(f"{server}/declaration/overlays/{number}"))
-    path = folder / f"{name}.yaml"
     _write(path, to_yaml(declaration).encode())
     return path
+
+
+def _check_replaceable(path: Path) -> None:
+    """See that a file which is there is of an earlier export, and not the description that somebody wrote."""
+    from app.cli.declarations import read_declaration
+
+    if path.exists() and read_declaration(path) is None:
+        raise Failure(f"{path} is no declaration, and would be overwritten: name another directory with -o.", 2)
 
 
 def _write(path: Path, content: bytes) -> None:

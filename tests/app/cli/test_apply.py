@@ -201,6 +201,17 @@ def test_files_that_declare_nothing_or_the_same_are_told(gateway: str, tmp_path:
     assert "b.yaml: a.yaml declares default/pets already." in apply(gateway, tmp_path)[2]
 
 
+def test_an_export_overwrites_no_description(gateway: str, namespace: str, tmp_path: Path) -> None:
+    declare(tmp_path / "first", "pets", namespace)
+    assert apply(gateway, tmp_path / "first")[0] == 0
+    (tmp_path / "pets.yaml").write_text(json.dumps(PETS))
+    done = run("export", "--from", gateway, "--key", KEY, "--namespace", namespace, "-o", tmp_path)
+    assert done[0] == 2
+    assert "pets.yaml is no declaration" in done[2]
+    assert json.loads((tmp_path / "pets.yaml").read_text()) == PETS
+    assert not (tmp_path / "documents").exists()
+
+
 def test_a_gateway_that_lets_nobody_in_ends_with_3(gateway: str, namespace: str, tmp_path: Path) -> None:
     declare(tmp_path, "pets", namespace)
     assert run("apply", "-f", tmp_path, "--to", gateway, "--key", "wrong")[0] == 3
