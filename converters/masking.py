@@ -99,7 +99,8 @@ def _secrets(credential: Credential) -> Iterator[str]:
         yield secret.reveal()
         yield f"{name}:{secret.reveal()}"
     if secret is not None and isinstance(credential, ClientCredentials):
-        # As client_secret_basic writes it (RFC 6749 section 2.3.1).
+        # As client_secret_basic writes it (RFC 6749 section 2.3.1), and as others would.
+        yield quote(secret.reveal(), safe="")
         yield quote_plus(secret.reveal())
 
 

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
@@ -45,8 +45,12 @@ def authenticated(client: ClientCredentials, url: str, form: str) -> tuple[dict[
 def _basic(
     client: ClientAuth, _method: str, url: str, headers: dict[str, str], body: str
 ) -> tuple[str, dict[str, str], str]:
-    """Write both parts form-encoded first, as RFC 6749 section 2.3.1 has it and authlib does not."""
-    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    """Write both parts form-encoded first, as RFC 6749 section 2.3.1 has it and authlib's client does not.
+
+    A space is written as %20 and not as a plus sign: servers that decode forms read both, and there are those that
+    only undo percent-encoding.
+    """
+    pair = f"{quote(client.client_id, safe='')}:{quote(client.client_secret, safe='')}"
     headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
     return url, headers, body
 

@@ -87,7 +87,7 @@ async def test_a_call_carries_a_token_that_was_got_with_the_client_s_credentials
     # The token endpoint got one request (RFC 6749 section 4.4.2), the client in `Authorization` (section 2.3.1).
     (asked,) = scene.authorization.requests
     assert asked.line == "POST /token?tenant=1 HTTP/1.1"
-    pair = f"{quote_plus(CLIENT_ID)}:{quote_plus(CLIENT_SECRET)}"
+    pair = f"{quote(CLIENT_ID, safe='')}:{quote(CLIENT_SECRET, safe='')}"
     assert asked.values("Authorization") == ["Basic " + base64.b64encode(pair.encode()).decode()]
     assert scene.state.forms == [{"grant_type": "client_credentials", "scope": "read"}]
     # The API got the token with every call (RFC 6750 section 2.1), and nothing of the client.
@@ -306,7 +306,7 @@ async def test_no_token_and_no_secret_is_found_anywhere(
         issued = scene.state.issued
     out, err = capfd.readouterr()
     told += [out, err, caplog.text]
-    secrets = [*issued, CLIENT_SECRET, quote_plus(CLIENT_SECRET)]
+    secrets = [*issued, CLIENT_SECRET, quote(CLIENT_SECRET, safe=""), quote_plus(CLIENT_SECRET)]
     forms = {
         form for each in secrets for form in (each, quote(each, safe=""), base64.b64encode(each.encode()).decode())
     }
