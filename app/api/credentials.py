@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
-from pydantic import SecretStr
 
+from app.api.credential_schemas import Credential, CredentialList, NewCredential
 from app.api.dependencies import Control, NamespaceName, SchemeName, ServerName
-from app.api.schemas import Credential, CredentialList, CredentialSource, NewCredential
+from app.api.secret_schemas import CredentialSource
 
 if TYPE_CHECKING:
     from app.services.credentials import CredentialInfo
@@ -53,10 +53,7 @@ async def put_credential(
 
     It is bound to the origins that requests with the scheme go to now.
     """
-    given: dict[str, Any] = {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in body
-    }
-    return _shown(await control.credentials.put(namespace, server, scheme, given=given))
+    return _shown(await control.credentials.put(namespace, server, scheme, given=body.members()))
 
 
 @router.delete("/{scheme}", status_code=204, operation_id="delete_credential", summary="Remove a credential")

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
-from app.api.schemas import CredentialSource
+from app.api.secret_schemas import CredentialSource, NewSecret
 
 
-class NewHeader(BaseModel):
+class NewHeader(NewSecret):
     """The value of a header field, or where the operator keeps it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     value: Annotated[SecretStr | None, Field(description="What is sent; it is never shown again.")] = None
     is_secret: Annotated[
         bool, Field(description="Mask the value in answers; false for what is no secret, such as a version or a date.")
     ] = True
-    source: Annotated[
-        Literal["env", "file", "vault"] | None, Field(description="Where the operator keeps the value, in its place.")
-    ] = None
-    name: Annotated[str | None, Field(description="The environment variable, with the source `env`.")] = None
-    path: Annotated[
-        str | None, Field(description="The file, with the source `file`; the path of the API, with `vault`.")
-    ] = None
-    field: Annotated[str | None, Field(description="The field of the secret, with the source `vault`.")] = None
 
 
 class Header(BaseModel):

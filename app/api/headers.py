@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
-from pydantic import SecretStr
 
 from app.api.dependencies import Control, HeaderName, NamespaceName, ServerName
 from app.api.header_schemas import Header, HeaderList, NewHeader
-from app.api.schemas import CredentialSource
+from app.api.secret_schemas import CredentialSource
 
 if TYPE_CHECKING:
     from app.services.server_headers import HeaderInfo
@@ -47,10 +46,7 @@ async def put_header(
 
     It is bound to the origins that the server's requests go to now.
     """
-    given: dict[str, Any] = {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in body
-    }
-    return _shown(await control.headers.put(namespace, server, header, given=given))
+    return _shown(await control.headers.put(namespace, server, header, given=body.members()))
 
 
 @router.delete("/{header}", status_code=204, operation_id="delete_header", summary="Remove a header field")
