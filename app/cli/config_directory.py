@@ -103,7 +103,7 @@ class ConfigDirectory:
         database = self._application.database
         async with database.transaction() as registry:
             await registry.namespaces.ensure(declared.namespace)
-        await self._application.declared.apply(declaration_of(declared, source), by=BY)
+        await self._application.publishing.declared.apply(declaration_of(declared, source), by=BY)
         async with database.transaction() as registry:
             await registry.conditions.clear(declared.namespace, declared.name, code=CONDITION)
         self._refused.discard(file.path)
@@ -126,7 +126,7 @@ class ConfigDirectory:
             namespaces = {each.namespace for each in await registry.servers.names()}
         for namespace in sorted(namespaces):
             kept = frozenset(self._names(namespace))
-            await self._application.declared.prune(namespace, kept=kept, by=BY)
+            await self._application.publishing.declared.prune(namespace, kept=kept, by=BY)
 
     def _names(self, namespace: str) -> Iterable[str]:
         declared = (each.declaration for each in self._known.values())

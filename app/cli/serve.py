@@ -223,9 +223,9 @@ async def _create_or_replace(application: Application, name: str | None, source:
     from app.registry.errors import ServerExists
 
     try:
-        await application.importer.create(_NAMESPACE, name, source=source, options=ImportOptions())
+        await application.publishing.importer.create(_NAMESPACE, name, source=source, options=ImportOptions())
     except ServerExists as error:
-        await application.importer.replace(_NAMESPACE, error.name, source=source, options=ImportOptions())
+        await application.publishing.importer.replace(_NAMESPACE, error.name, source=source, options=ImportOptions())
 
 
 def _announce(application: Application) -> None:

@@ -6,7 +6,6 @@ room are counted. While the database is away they stay there.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections import deque
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from app.registry.errors import RegistryError
 from app.registry.records import AuditEntry
 from app.security.callers import EVERY
+from app.services.repeating import alongside, repeated
 from app.telemetry.records import current_record
 
 if TYPE_CHECKING:
@@ -95,36 +95,16 @@ class Audit:
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Write what is noted, as long as the block runs, and what is left at its end."""
-        tasks = [asyncio.ensure_future(each) for each in (self._write_on(), self._clean_on())]
+        writing = repeated(self.write, seconds=_WRITE_SECONDS, name="writing calls into the audit")
+        cleaning = repeated(self.clean, seconds=_CLEAN_SECONDS, name="taking old entries out of the audit")
         try:
-            yield
+            async with alongside(writing, cleaning):
+                yield
         finally:
-            for each in tasks:
-                each.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             try:
                 await self.write()
             except RegistryError as error:
                 _log.warning("%d calls are not in the audit: %s", len(self._waiting), error.message)
-
-    async def _write_on(self) -> None:
-        while True:
-            await asyncio.sleep(_WRITE_SECONDS)
-            try:
-                await self.write()
-            except RegistryError:
-                # They wait for the database; who looks at the metrics sees those that found no room.
-                _log.debug("the audit could not be written")
-            except Exception:  # noqa: BLE001 - the edge: whatever goes wrong once, the next calls are written
-                _log.exception("the audit could not be written")
-
-    async def _clean_on(self) -> None:
-        while True:
-            await asyncio.sleep(_CLEAN_SECONDS)
-            try:
-                await self.clean()
-            except RegistryError as error:
-                _log.warning("old entries of the audit could not be taken away: %s", error.message)
 
 
 def reached(wanted: AuditFilter, by: Caller) -> AuditFilter:

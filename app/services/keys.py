@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from app.registry.errors import KeyNotFound, NamespaceNotFound, RegistryUnavaila
 from app.registry.records import KeyGrant, NewApiKey
 from app.security.callers import EVERY, SCOPES, Caller, CallerLimits
 from app.security.keys import ApiKeys, KnownKey, new_key
+from app.services.repeating import alongside, repeated
 from app.telemetry.records import note_target
 
 if TYPE_CHECKING:
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
 _SUBJECT: Final = "key:"
 POLL_SECONDS: Final = 2.0
 """How often the registry is asked whether keys came or went."""
-_USES_EVERY: Final = 30
-"""After how many of these the last uses are written down: once in a minute."""
+_NOTE_SECONDS: Final = 60.0
+"""How often the last uses are written down."""
 _LONGEST: Final = timedelta(days=36_525)
-_log: Final = logging.getLogger(__name__)
 
 
 class InvalidKeyError(CausewayError):
@@ -146,13 +145,13 @@ class Keys:
             await self.refresh()
         except RegistryUnavailable:
             await self._restore()
-        task = asyncio.ensure_future(self._follow())
+        # What is known stays while the registry is away: without it nobody can have revoked a key.
+        learning = repeated(self.refresh, seconds=POLL_SECONDS, name="looking for revoked keys")
+        noting = repeated(self.note_uses, seconds=_NOTE_SECONDS, name="noting when keys were used")
         try:
-            yield
+            async with alongside(learning, noting):
+                yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             with contextlib.suppress(RegistryUnavailable):
                 await self.note_uses()
 
@@ -167,21 +166,6 @@ class Keys:
         if used:
             async with self._database.transaction() as registry:
                 await registry.keys.used(used)
-
-    async def _follow(self) -> None:
-        turn = 0
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            turn += 1
-            try:
-                await self.refresh()
-                if turn % _USES_EVERY == 0:
-                    await self.note_uses()
-            except RegistryUnavailable:
-                # What is known stays: without the database nobody can have revoked a key.
-                _log.debug("the keys could not be looked up")
-            except Exception:  # noqa: BLE001 - the edge: whatever goes wrong once, revoked keys are looked for again
-                _log.exception("the keys could not be looked up")
 
 
 def _nobody(is_gone: Callable[[Caller], bool]) -> None:

@@ -80,14 +80,17 @@ class LiveServers:
             try:
                 await self._prepare(prepare)
                 await self._look(heard)
+                is_away = False
+                heard = await self._changed.next()
             except RegistryError as error:
                 if not is_away:
                     _log.warning("servers are not kept up to date for now: %s", error.message)
                 is_away, heard = True, None
                 await asyncio.sleep(_RETRY_SECONDS)
-                continue
-            is_away = False
-            heard = await self._changed.next()
+            except Exception:  # noqa: BLE001 - the edge: whatever goes wrong once, servers are kept up to date
+                _log.exception("servers could not be kept up to date")
+                heard = None
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def refresh(self, namespace: str, name: str) -> None:
         """Load a server that was changed here, so that what was made is live when its maker is answered."""

@@ -16,6 +16,7 @@ from app.errors import CausewayError
 from app.registry.errors import RegistryError
 from app.registry.records import SourceState
 from app.services.import_description import ImportOptions, Source
+from app.services.repeating import repeated
 from converters import DescriptionError
 
 if TYPE_CHECKING:
@@ -55,12 +56,7 @@ class Refreshing:
 
     async def follow(self) -> None:
         """Look at the sources whose time has come, for ever. Of several processes, one looks at each."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                await self.look()
-            except RegistryError as error:
-                _log.warning("sources cannot be looked at: %s", error.message)
+        await repeated(self.look, seconds=LOOK_SECONDS, name="looking at sources")
 
     async def look(self) -> None:
         """Look at the sources whose time has come."""

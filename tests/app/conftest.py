@@ -44,12 +44,13 @@ async def kept(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gatewa
 async def served(kept: Gateway) -> AsyncIterator[Gateway]:
     """Give the module's gateway, without servers and with the namespace `default` alone."""
     yield kept
+    servers = kept.application.publishing.servers
     async with kept.application.database.transaction() as registry:
         namespaces = (await registry.namespaces.list()).items
     for namespace in namespaces:
-        while servers := (await kept.application.servers.list(namespace.name, by=ADMIN, cursor=None, limit=50)).items:
-            for each in servers:
-                await kept.application.servers.delete(namespace.name, each.name)
+        while page := (await servers.list(namespace.name, by=ADMIN, cursor=None, limit=50)).items:
+            for each in page:
+                await servers.delete(namespace.name, each.name)
         if namespace.name != "default":
             async with kept.application.database.transaction() as registry:
                 await registry.namespaces.delete(namespace.name)

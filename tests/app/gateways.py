@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-import app.main
+import app.parts
 from app.main import Application
 from app.services.compile_worker import answered
 from app.services.compiling import Compiler
@@ -83,7 +83,7 @@ async def gateway(
     **settings: Any,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway whose data lie in `folder`; with `admin_key` it is one in service mode."""
-    monkeypatch.setattr(app.main, "Compiler", compiler)
+    monkeypatch.setattr(app.parts, "Compiler", compiler)
     if "admin_key" in settings:
         settings = {"secret_key": SECRET_KEY, **settings}
     application = Application(load(data_dir=folder, **settings), public_url=reached_at)

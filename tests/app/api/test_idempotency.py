@@ -208,14 +208,14 @@ async def test_a_request_that_fails_by_a_defect_of_ours_can_be_made_again(
     headers = {"Idempotency-Key": "defect"}
     with monkeypatch.context() as patched:
         replacement: Callable[..., Any] = broken
-        patched.setattr(served.application.importer, "create", replacement)
+        patched.setattr(served.application.publishing.importer, "create", replacement)
         assert (await served.http.post(SERVERS, json=IMPORT, headers=headers)).status_code == 500
     assert (await served.http.post(SERVERS, json=IMPORT, headers=headers)).status_code == 201
 
 
 async def test_a_request_under_way_is_said_to_be_again_and_again(served: Gateway) -> None:
     """A request may take longer than a claim lasts, and is still under way."""
-    keys = served.application.credentials._keys  # noqa: SLF001 - any keys
+    keys = served.application.secrets.credentials._keys  # noqa: SLF001 - any keys
     many = idempotency.Idempotency(served.application.database, keys, claim_seconds=0.3)
     async with many.attempt(many.request(ADMIN, "long", namespace="", content=b"content")):
         first = await claimed_until(served)

@@ -84,10 +84,10 @@ async def test_another_instance_learns_of_keys_that_come_and_go(
     ):
         made = await make_key(one, "call")
         async with client(two, made["key"]) as http:
-            await two.application.keys.refresh()
+            await two.application.access.keys.refresh()
             assert (await http.get(SERVERS)).status_code == 200
             await one.http.delete(f"{KEYS}/{made['id']}")
-            await two.application.keys.refresh()
+            await two.application.access.keys.refresh()
             assert (await http.get(SERVERS)).status_code == 401
 
 
@@ -102,7 +102,7 @@ async def test_open_streams_end_with_their_key_also_where_another_instance_revok
         await two.create()
         later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         revoked, expiring = await make_key(one, "call"), await make_key(one, "call", expires_at=later)
-        await two.application.keys.refresh()
+        await two.application.access.keys.refresh()
         first, second, third = (
             listening(
                 two.application,
@@ -114,12 +114,12 @@ async def test_open_streams_end_with_their_key_also_where_another_instance_revok
         async with first as of_revoked, second as of_expiring, third as of_operator:
             assert {each.status for each in (of_revoked, of_expiring, of_operator)} == {200}
             await one.http.delete(f"{KEYS}/{revoked['id']}")
-            await two.application.keys.refresh()
+            await two.application.access.keys.refresh()
             await of_revoked.ended()
             assert not of_expiring.task.done()
             in_two_hours = time.time() + 7200
-            monkeypatch.setattr(two.application.keys._known, "_clock", lambda: in_two_hours)  # noqa: SLF001 - its clock
-            await two.application.keys.refresh()
+            monkeypatch.setattr(two.application.access.keys._known, "_clock", lambda: in_two_hours)  # noqa: SLF001 - its clock
+            await two.application.access.keys.refresh()
             await of_expiring.ended()
             assert not of_operator.task.done()
 

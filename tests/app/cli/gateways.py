@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-import app.main
+import app.parts
 from app.main import Application
 from app.settings import load
 from tests.app.gateways import KEY, SECRET_KEY, InProcessCompiler
@@ -21,7 +21,7 @@ from tests.app.gateways import KEY, SECRET_KEY, InProcessCompiler
 @contextmanager
 def listening_gateway(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Iterator[str]:
     """Run a gateway in service mode, whose key is `KEY`, and give its URL."""
-    monkeypatch.setattr(app.main, "Compiler", InProcessCompiler)
+    monkeypatch.setattr(app.parts, "Compiler", InProcessCompiler)
     given = {"admin_key": KEY, "secret_key": SECRET_KEY, "egress_allow": ("127.0.0.0/8",), **settings}
     application = Application(load(data_dir=folder, **given), public_url="http://127.0.0.1")
     server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="error", lifespan="on", ws="none"))

@@ -90,7 +90,7 @@ async def test_a_user_connects_with_pkce_and_the_token_is_renewed(
         result = await call(served)
         assert result["isError"] is False, text(result)
         # A minute later a token that the API does not accept any more is renewed, and the refresh token is replaced.
-        monkeypatch.setattr(served.application._user_tokens, "_clock", lambda: time.time() + 60)  # noqa: SLF001 - its clock
+        monkeypatch.setattr(served.application.secrets.user_tokens, "_clock", lambda: time.time() + 60)
         (before,) = server.refreshable
         server.live.clear()
         result = await call(served)

@@ -125,7 +125,7 @@ async def test_a_user_connects_by_authorization_code_and_the_token_is_renewed(
     result = await call(served)
     assert (result["isError"], '"sub": "alice"' in text(result).replace('":"', '": "')) == (False, True), text(result)
     # Twice over: the second time with the refresh token that the first renewal gave.
-    tokens = served.application._user_tokens  # noqa: SLF001 - its clock
+    tokens = served.application.secrets.user_tokens
     for ahead in (4000.0, 8000.0):
         clock = _ahead(ahead)
         monkeypatch.setattr(tokens, "_clock", clock)
@@ -161,7 +161,7 @@ async def test_a_user_enters_a_code_on_another_device(served: Gateway, issuer: s
     await supplied(served, client_id="public", grant_type=DEVICE_CODE)
     asked = await call(served)
     assert asked["_meta"]["causeway/code"] == "authorization_required", text(asked)
-    devices = served.application._user_tokens._devices  # noqa: SLF001 - what is under way
+    devices = served.application.secrets.user_tokens._devices  # noqa: SLF001 - what is under way
     ((_, under_way),) = devices._under_way.items()  # noqa: SLF001 - what is under way
     assert under_way.asking is not None
     async with httpx2.AsyncClient(trust_env=False) as outside:

@@ -300,7 +300,7 @@ async def test_no_token_and_no_secret_is_found_anywhere(
         told.append(json.dumps(preview))
         for path in ("", "/credentials", "/tools/get_pet", "/revisions"):
             told.append((await running.http.get(f"{SERVER}{path}")).text)
-        held = running.application.credentials.held("default", "pets")
+        held = running.application.secrets.credentials.held("default", "pets")
         told.append(repr(held.by_scheme))
         told += [content.decode("latin-1") for content in files(tmp_path)]
         issued = scene.state.issued

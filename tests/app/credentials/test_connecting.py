@@ -99,7 +99,7 @@ async def call_as(scene: Scene, subject: str) -> dict[str, Any]:
     application = scene.gateway.application
     snapshot = application.catalog.find("default", "pets")
     assert snapshot is not None
-    return (await application._calls.call(snapshot, "get_pet", {}, caller=caller(subject))).to_json()  # noqa: SLF001 - callers need no keys here
+    return (await application.serving.calls.call(snapshot, "get_pet", {}, caller=caller(subject))).to_json()
 
 
 async def test_one_user_s_account_is_not_another_s(scene: Scene) -> None:
@@ -117,7 +117,7 @@ async def test_one_user_s_account_is_not_another_s(scene: Scene) -> None:
     sent = [each.values("Authorization")[0] for each in scene.api.requests]
     assert sent == [f"Bearer {scene.state.issued[index]}" for index in (0, 1, 0)]
     # Each sees and ends their own, an administrator all.
-    connections = scene.gateway.application.connections
+    connections = scene.gateway.application.secrets.connections
     own = await connections.list("default", "pets", caller=caller("key:2"))
     assert [each.subject for each in own] == ["key:2"]
     with pytest.raises(ConnectionNotFound):
@@ -330,7 +330,7 @@ async def test_a_ticket_is_not_guessed_changed_or_used_elsewhere(scene: Scene) -
 async def test_a_link_expires(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     await scene.start()
     link = await scene.link()
-    links = scene.gateway.application._user_tokens._links  # noqa: SLF001 - its clock
+    links = scene.gateway.application.secrets.user_tokens._links  # noqa: SLF001 - its clock
     monkeypatch.setattr(links, "_clock", lambda: time.time() + 901)
     await refused(await scene.browser.get(link), "This link has expired")
 
@@ -379,7 +379,7 @@ async def test_the_cookie_of_an_https_gateway_is_bound_to_its_host(scene: Scene)
     """The prefix `__Host-` (RFC 6265bis section 4.1.3.2): secure, for this host and the whole of it."""
     await scene.start()
     link = await scene.link()
-    pages = create_connect_pages(scene.gateway.application._connecting, public_url="https://gw.example")  # noqa: SLF001 - as another gateway
+    pages = create_connect_pages(scene.gateway.application.secrets.connecting, public_url="https://gw.example")
     transport = httpx2.ASGITransport(pages)
     async with httpx2.AsyncClient(transport=transport, base_url="https://gw.example") as browser:
         sent = await browser.post(link.replace(PUBLIC_URL, ""), headers={"Origin": "https://gw.example"})

@@ -80,7 +80,7 @@ async def test_who_does_not_agree_is_given_another_code_at_the_next_call(scene: 
     scene.state.polls = ["access_denied"] * 1000
     await scene.start(device_flow(scene))
     await call(scene.gateway)
-    devices = scene.gateway.application._user_tokens._devices  # noqa: SLF001 - what is under way
+    devices = scene.gateway.application.secrets.user_tokens._devices  # noqa: SLF001 - what is under way
     following = devices._under_way[KEY].asking  # noqa: SLF001 - what is under way
     assert following is not None
     await asyncio.wait_for(asyncio.shield(following), 30)

@@ -28,7 +28,7 @@ async def called(scene: Scene) -> dict[str, Any]:
     application = scene.gateway.application
     snapshot = application.catalog.find("default", "pets")
     assert snapshot is not None
-    return (await application._calls.call(snapshot, "get_pet", ARGUMENTS, caller=CALLER)).to_json()  # noqa: SLF001 - callers need no issuer here
+    return (await application.serving.calls.call(snapshot, "get_pet", ARGUMENTS, caller=CALLER)).to_json()
 
 
 async def agreed(scene: Scene, grant: str) -> None:
@@ -38,7 +38,7 @@ async def agreed(scene: Scene, grant: str) -> None:
         back = await scene.agree(asked["_meta"]["causeway/url"])
         assert (await scene.browser.get(back.headers["location"])).status_code == 200
         return
-    devices = scene.gateway.application._user_tokens._devices  # noqa: SLF001 - what is under way
+    devices = scene.gateway.application.secrets.user_tokens._devices  # noqa: SLF001 - what is under way
     for each in list(devices._under_way.values()):  # noqa: SLF001 - what is under way
         assert each.asking is not None
         await each.asking

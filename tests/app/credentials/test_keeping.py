@@ -141,7 +141,7 @@ async def test_no_secret_is_found_anywhere_after_good_and_bad_calls(
             told.append((await running.http.get(f"{SERVERS}/pets{path}")).text)
         told.append((await running.http.post(f"{SERVERS}/pets/tools/get_pet/preview", json={"arguments": {}})).text)
         told.append((await running.http.get("/api/openapi.json")).text)
-        held = running.application.credentials.held("default", "pets")
+        held = running.application.secrets.credentials.held("default", "pets")
         told.append(f"{held.by_scheme!r}{running.application.catalog.all()!r}")
         stored = files(tmp_path)
     assert any(name == "causeway.db-wal" for name, _ in stored)
@@ -157,7 +157,7 @@ async def test_no_secret_is_found_anywhere_after_good_and_bad_calls(
         kept = connection.execute("SELECT key_id, length(content) FROM credentials").fetchall()
     swept("dump", dump)
     assert len(kept) == len(SUPPLIED)
-    keys = running.application.credentials._keys  # noqa: SLF001 - the ids of its keys
+    keys = running.application.secrets.credentials._keys  # noqa: SLF001 - the ids of its keys
     assert all(keys.is_current(key_id) for key_id, _ in kept)
 
 
@@ -276,7 +276,7 @@ async def test_with_a_wrong_key_the_gateway_is_not_ready_and_changes_nothing(
         assert "cannot be read; supply it again" in text(await call(running))
         (shown,) = (await running.http.get(CREDENTIALS)).json()["items"]
         assert shown["is_readable"] is False
-        done = await rotate(running.application.database, running.application.credentials._keys)  # noqa: SLF001 - its keys
+        done = await rotate(running.application.database, running.application.secrets.credentials._keys)  # noqa: SLF001 - its keys
         assert (done.resealed, done.unreadable) == (0, 1)
     async with keeping(tmp_path, monkeypatch, secret_key=right) as running:
         assert (await running.http.get("/readyz")).status_code == 200
@@ -295,8 +295,8 @@ async def test_credentials_survive_a_restart_in_local_mode(
             assert (await call(running))["isError"] is False
             await running.http.delete(f"{CREDENTIALS}/header")
             await running.http.delete(f"{SERVERS}/pets")
-            assert isinstance(running.application.credentials, Credentials)
-            assert running.application.credentials.held("default", "pets").by_scheme == {}
+            assert isinstance(running.application.secrets.credentials, Credentials)
+            assert running.application.secrets.credentials.held("default", "pets").by_scheme == {}
         assert len(api.requests) == 1
 
 

@@ -45,7 +45,7 @@ class Clock:
     def run(self, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have the connections of a gateway take their time from here."""
         application = gateway.application
-        tokens = application._user_tokens  # noqa: SLF001 - its clock
+        tokens = application.secrets.user_tokens
         for each in (tokens, tokens._renewal, tokens._links):  # noqa: SLF001 - their clocks
             monkeypatch.setattr(each, "_clock", self)
 
@@ -266,7 +266,7 @@ async def test_tokens_are_sealed_for_their_user_and_open_nowhere_else(
         saved = "CREATE TABLE saved AS SELECT * FROM connections WHERE subject = 'admin'"
         execute(saved)
         execute("UPDATE connections SET content = zeroblob(60) WHERE subject = 'key:1'")
-        tokens = running.application._user_tokens  # noqa: SLF001 - what it holds
+        tokens = running.application.secrets.user_tokens
         for move in MOVES:
             execute(f"UPDATE connections SET {move} WHERE subject = 'admin'")  # noqa: S608 - the test's own
             tokens._held.clear()  # noqa: SLF001 - as after a restart
@@ -296,7 +296,7 @@ async def test_tokens_are_sealed_anew_when_the_key_is_replaced(scene: Scene) -> 
     await scene.start()
     await scene.connect()
     application = scene.gateway.application
-    keys = application.credentials._keys  # noqa: SLF001 - its keys
+    keys = application.secrets.credentials._keys  # noqa: SLF001 - its keys
     new = type(keys)(b"n" * 32, (), namespaces=keys._namespaces)  # noqa: SLF001 - those it has
     new._keys = {**keys._keys, **new._keys}  # noqa: SLF001 - the old one is still read
     done = await rotate(application.database, new)
@@ -305,7 +305,7 @@ async def test_tokens_are_sealed_anew_when_the_key_is_replaced(scene: Scene) -> 
     assert (await rotate(application.database, keys)).unreadable == 2
     back = await rotate(application.database, _reading(keys, new))
     assert back.resealed == 2
-    application._user_tokens._held.clear()  # noqa: SLF001 - as after a restart
+    application.secrets.user_tokens._held.clear()  # noqa: SLF001 - as after a restart
     assert (await call(scene.gateway))["isError"] is False
 
 

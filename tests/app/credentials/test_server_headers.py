@@ -215,7 +215,7 @@ async def test_a_value_that_cannot_be_read_stops_the_call(
         body = {"source": "env", "name": "PETS_KEY"}
         assert (await running.http.put(f"{HEADERS}/X-Referred", json=body)).status_code == 200
         monkeypatch.setenv("PETS_KEY", " ")
-        await running.application.credentials.refresh()
+        await running.application.secrets.credentials.refresh()
         refused = await call(running)
     assert "cannot be read" in text(refused)
     assert not api.requests

@@ -33,7 +33,7 @@ async def call_with(scene: Scene, token: str | None, subject: str = "https://iss
     snapshot = application.catalog.find("default", "pets")
     assert snapshot is not None
     caller = Caller(subject, frozenset({"call"}), EVERY, token=None if token is None else Secret(token))
-    return (await application._calls.call(snapshot, "get_pet", {}, caller=caller)).to_json()  # noqa: SLF001 - callers need no issuer here
+    return (await application.serving.calls.call(snapshot, "get_pet", {}, caller=caller)).to_json()
 
 
 async def test_the_caller_s_token_is_exchanged_and_never_sent_to_the_api(scene: Scene) -> None:

@@ -134,7 +134,7 @@ async def test_what_changes_in_vault_is_used_before_long_and_an_outage_changes_n
             kept.vault.status = "503 Service Unavailable"
             asked = len(kept.peer.requests)
             await until(is_asked_again)
-            await kept.gateway.application.credentials.refresh()
+            await kept.gateway.application.secrets.credentials.refresh()
             assert (await call(kept.gateway))["isError"] is False
             kept.vault.status, kept.vault.token = "", "another"
             await until(is_refused)

@@ -119,9 +119,9 @@ async def test_a_credential_that_is_put_at_one_goes_along_with_calls_of_the_othe
     await one.create({**named("get_pet"), "components": schemes, "security": [{"key": []}]})
     put = await one.http.put(f"{SERVERS}/pets/credentials/key", json={"value": "a-secret-of-some-length"})
     assert put.status_code == 200, put.text
-    await until(lambda: "key" in other.application.credentials.held("default", "pets").by_scheme)
+    await until(lambda: "key" in other.application.secrets.credentials.held("default", "pets").by_scheme)
     await one.http.delete(f"{SERVERS}/pets/credentials/key")
-    await until(lambda: "key" not in other.application.credentials.held("default", "pets").by_scheme)
+    await until(lambda: "key" not in other.application.secrets.credentials.held("default", "pets").by_scheme)
 
 
 async def test_a_key_that_is_revoked_at_one_is_refused_at_the_other(two: tuple[Gateway, Gateway]) -> None:

@@ -176,5 +176,5 @@ async def _fifty(scene: Scene, one: Gateway, other: Gateway) -> None:
 
 async def _until_served(other: Gateway) -> None:
     async with asyncio.timeout(20):
-        while not other.application.credentials.held("default", "pets").by_scheme:  # noqa: ASYNC110 - another gateway's doing
+        while not other.application.secrets.credentials.held("default", "pets").by_scheme:  # noqa: ASYNC110 - another gateway's doing
             await asyncio.sleep(0.01)

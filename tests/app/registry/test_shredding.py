@@ -124,7 +124,7 @@ async def test_what_was_sealed_without_keys_of_namespaces_is_read_and_sealed_ane
     async with keeping(database_url, tmp_path, monkeypatch, namespace_keys=folder) as running:
         assert await is_readable(running, LEAVER)
         assert not folder.exists()
-        keys = running.application.credentials._keys  # noqa: SLF001 - its keys
+        keys = running.application.secrets.credentials._keys  # noqa: SLF001 - its keys
         assert isinstance(keys, SecretKeys)
         await put(running, LEAVER, "written-anew")
         assert [each.name.partition(".")[0] for each in folder.iterdir()] == ["leaver"]

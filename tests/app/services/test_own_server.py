@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import app.main
+import app.parts
 from app.main import Application
 from app.settings import load
 from tests.app.descriptions import PETS
@@ -43,10 +44,10 @@ async def test_a_second_start_changes_nothing(tmp_path: Path, monkeypatch: pytes
 async def test_it_follows_the_gateway_to_another_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with gateway(tmp_path, monkeypatch):
         pass
-    monkeypatch.setattr(app.main, "Compiler", InProcessCompiler)
+    monkeypatch.setattr(app.parts, "Compiler", InProcessCompiler)
     moved = Application(load(data_dir=tmp_path), public_url="http://127.0.0.1:9999")
     async with moved.running():
-        server = (await moved.servers.read("default", "causeway")).server
+        server = (await moved.publishing.servers.read("default", "causeway")).server
     assert (server.base_url, server.revision) == ("http://127.0.0.1:9999", 1)
 
 

@@ -49,7 +49,7 @@ async def look(gateway: Gateway) -> Any:
     """Let the time of every source come, look, and give the server."""
     async with gateway.application.database.transaction() as registry:
         await registry.sources._session.execute(update(SourceCheckRow).values(due_at=now()))  # noqa: SLF001 - nobody else turns clocks
-    await gateway.application.refreshing.look()
+    await gateway.application.publishing.refreshing.look()
     return (await gateway.http.get(URL)).json()
 
 
