@@ -19,7 +19,7 @@ from tests.app.gateways import Gateway
 
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What is logged, whatever the process was told to log before."""
+    """Give what is logged, whatever the process was told to log before."""
     caplog.set_level(logging.WARNING, logger="app.services.repeating")
     return caplog
 
