@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 from app.gateway.snapshots import to_bytes
+from app.security.header_fields import MOST_KEPT, fields_of
 from converters.client_profiles import PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
     from converters.client_profiles import ClientProfile
 
@@ -35,15 +38,7 @@ _UNWATCHED: Final = 0.1
 """Seconds of a call before its client is watched; one that hung up by then is noticed at that moment."""
 _READ: Final = {
     name.encode(): name
-    for name in (
-        "accept",
-        "content-length",
-        "content-type",
-        "mcp-method",
-        "mcp-name",
-        "mcp-protocol-version",
-        "mcp-session-id",
-    )
+    for name in ("accept", "content-type", "mcp-method", "mcp-name", "mcp-protocol-version", "mcp-session-id")
 }
 _JSON: Final = b"application/json"
 
@@ -51,12 +46,13 @@ _JSON: Final = b"application/json"
 class Headers(NamedTuple):
     """The header fields that are read here, in order; `named` has the last of each name.
 
-    `accept` is what a client accepts, in lower case; one that does not say accepts all.
+    `accept` is what a client accepts, in lower case; one that does not say accepts all. `media_type` is the body's.
     """
 
-    fields: list[tuple[str, str]]
-    named: dict[str, str]
+    fields: tuple[tuple[str, str], ...]
+    named: Mapping[str, str]
     accept: str
+    media_type: str
 
 
 class HttpError(Exception):
@@ -122,12 +118,16 @@ async def hang_up(receive: Receive) -> None:
 
 def headers_of(scope: Scope) -> Headers:
     """Give the header fields that are read here; their values without white space around, which some servers keep."""
-    fields = [(_READ[name], value.decode("latin-1").strip()) for name, value in scope["headers"] if name in _READ]
+    return _headers(fields_of(scope).read)
+
+
+@lru_cache(MOST_KEPT)
+def _headers(read: tuple[tuple[bytes, bytes], ...]) -> Headers:
+    fields = tuple((_READ[name], value.decode("latin-1").strip()) for name, value in read if name in _READ)
     named = dict(fields)
-    accept = named.get("accept", "")
-    if len(named) != len(fields):
-        accept = ", ".join([value for name, value in fields if name == "accept"])
-    return Headers(fields, named, accept.lower() or "*/*")
+    accept = ", ".join([value for name, value in fields if name == "accept"])
+    media_type = named.get("content-type", "").partition(";")[0].strip().lower()
+    return Headers(fields, MappingProxyType(named), accept.lower() or "*/*", media_type)
 
 
 def accepted(headers: Headers, *kinds: str) -> bool:
@@ -152,15 +152,15 @@ def check_post(method: str, headers: Headers) -> None:
     """Check what every message has in common; raises `HttpError`."""
     if method != "POST":
         raise HttpError(405, "Send MCP messages with POST.", ((b"allow", b"POST"),))
-    if headers.named.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if headers.media_type != "application/json":
         raise HttpError(415, "Send the message as application/json.")
 
 
-async def read_body(receive: Receive, headers: Headers) -> bytes:
+async def read_body(receive: Receive, scope: Scope) -> bytes:
     """Read the body, however it comes; raises `HttpError` where it is too large, and `ClientGoneError`."""
-    declared = headers.named.get("content-length", "0")
-    if declared.isdecimal() and int(declared[:12]) > MAX_BODY:
-        raise _too_large()
+    for declared in fields_of(scope).sizes:
+        if declared.isdigit() and int(declared[:12]) > MAX_BODY:
+            raise _too_large()
     chunks: list[bytes] = []
     size = 0
     while True:

@@ -152,7 +152,7 @@ class LegacySse:
         named = _SESSION_ID.fullmatch(session_id)
         if named is None:
             raise HttpError(_NO_STREAM.status, _NO_STREAM.sentence)
-        posted = Posted(snapshot.key, session_id, caller_of(scope).subject, await read_body(receive, headers))
+        posted = Posted(snapshot.key, session_id, caller_of(scope).subject, await read_body(receive, scope))
         if self._relay is None or named[1] == self._relay.process:
             delivery = await self.delivered(posted)
         else:

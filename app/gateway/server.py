@@ -161,7 +161,7 @@ class McpEndpoint:
         check_post(scope["method"], headers)
         if not accepted(headers, "application/json", "application/*"):
             raise HttpError(406, "Accept application/json: every answer is JSON.")
-        body = await read_body(receive, headers)
+        body = await read_body(receive, scope)
         try:
             message = messages.read(body)
         except MessageError as error:

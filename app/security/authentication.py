@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from app.security.callers import ADMIN, NOBODY, Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    Headers = Mapping[bytes, Sequence[bytes]]
+    from collections.abc import Awaitable, Callable, Sequence
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Paths that are answered without a credential."""
@@ -95,16 +93,16 @@ class Authentication:
         self._otherwise = otherwise
         self._challenge = challenge
 
-    async def caller(self, path: str, headers: Headers, *, address: str) -> Caller | Refusal:
-        """Give who sent a request, or how it is refused."""
-        shown = [*headers.get(b"authorization", ()), *headers.get(b"x-api-key", ())]
+    async def caller(self, path: str, shown: Sequence[tuple[bytes, bytes]], *, address: str) -> Caller | Refusal:
+        """Give who sent a request, or how it is refused; `shown` are its `Authorization` and `X-API-Key` fields."""
         if len(shown) > 1:
             return _TWO_CREDENTIALS
         if self._otherwise is None and (path in OPEN_PATHS or path.startswith(_OPEN_BELOW)):
             return NOBODY
         if shown:
-            bearer = _BEARER.fullmatch(shown[0]) if b"authorization" in headers else None
-            presented = Presented(bearer[1].strip() if bearer else shown[0], path, address)
+            name, value = shown[0]
+            bearer = _BEARER.fullmatch(value.strip()) if name == b"authorization" else None
+            presented = Presented(bearer[1].strip() if bearer else value.strip(), path, address)
             for authenticator in self._authenticators:
                 found = await authenticator.authenticate(presented)
                 if found is not None:

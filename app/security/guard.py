@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from app.security.authentication import Refusal
 from app.security.callers import set_caller
+from app.security.header_fields import MOST_KEPT, fields_of
 from app.security.keys import holds_key
 from app.telemetry.records import note_subject
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from app.security.authentication import Authentication
     from app.security.callers import Caller
+    from app.security.header_fields import Fields
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,8 +40,6 @@ _DECIDES: Final = frozenset(
     {b"authorization", b"connection", b"content-length", b"cookie", b"host", b"origin", b"transfer-encoding"}
 )
 """Header fields that decide who calls and what is read."""
-_READ: Final = frozenset({b"authorization", b"connection", b"content-length", b"host", b"origin", b"x-api-key"})
-"""Header fields that are read here, with those whose names another program may take for such."""
 _IN_A_URL: Final = frozenset({"access_token", "api_key", "api-key", "apikey", "x-api-key", "key"})
 _FORWARDED: Final = (b"x-forwarded-", b"x-api-key", b"proxy-")
 
@@ -77,37 +77,41 @@ class Guard:
         self._inner = inner
         self._rules = rules
         self._authentication = authentication
+        self._refusal = lru_cache(MOST_KEPT)(self._check)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request."""
         if scope["type"] != "http":
             await _refuse(send, Refusal(403, "forbidden", "Only HTTP is served here."), scope["type"])
             return
-        caller = await self._check(scope)
+        fields = fields_of(scope)
+        caller = self._refusal(fields.read) or _check_size(fields.sizes) or await self._caller(scope, fields)
         if isinstance(caller, Refusal):
             await _refuse(send, caller, "http")
             return
         set_caller(scope, caller)
         note_subject(caller.subject)
+        if _is_measured(fields):
+            await self._inner(scope, receive, send)
+            return
         limited = _LimitedExchange(receive, send)
         with contextlib.suppress(BodyTooLargeError):
             await self._inner(scope, limited.receive, limited.send)
         if limited.is_cut_off:
             await _refuse(send, _TOO_LARGE, "http")
 
-    async def _check(self, scope: Scope) -> Caller | Refusal:
-        headers: dict[bytes, list[bytes]] = {}
-        for name, value in scope["headers"]:
-            if name in _READ or b"_" in name:
-                headers.setdefault(name, []).append(value.strip())
+    async def _caller(self, scope: Scope, fields: Fields) -> Caller | Refusal:
         client = scope.get("client")
+        return _check_query(scope.get("query_string", b"")) or await self._authentication.caller(
+            scope["path"], fields.credentials, address=client[0] if client else ""
+        )
+
+    def _check(self, fields: tuple[tuple[bytes, bytes], ...]) -> Refusal | None:
+        """Check what a client says in all of its requests."""
         return (
-            self._check_host(headers.get(b"host", []))
-            or self._check_origin(headers.get(b"origin", []))
-            or _check_size(headers.get(b"content-length", []))
-            or _check_names(headers)
-            or _check_query(scope.get("query_string", b""))
-            or await self._authentication.caller(scope["path"], headers, address=client[0] if client else "")
+            self._check_host([value.strip() for name, value in fields if name == b"host"])
+            or self._check_origin([value.strip() for name, value in fields if name == b"origin"])
+            or _check_names(fields)
         )
 
     def _is_ours(self, host: str) -> bool:
@@ -126,15 +130,16 @@ class Guard:
         return None
 
 
-def _check_names(headers: dict[bytes, list[bytes]]) -> Refusal | None:
+def _check_names(fields: tuple[tuple[bytes, bytes], ...]) -> Refusal | None:
     """Refuse what programs on the way read in different ways.
 
     Some take `X_Forwarded_User` for `X-Forwarded-User`, and take away the fields that `Connection` names (RFC 9110
     section 7.6.1), so that what one of them has checked is not what the next one sees.
     """
-    named = {name.replace(b"_", b"-") for name in headers if b"_" in name}
-    if b"connection" in headers:
-        named |= {each.strip().lower() for value in headers[b"connection"] for each in value.split(b",")}
+    named = {name.replace(b"_", b"-") for name, _ in fields if b"_" in name}
+    for name, value in fields:
+        if name == b"connection":
+            named |= {each.strip().lower() for each in value.split(b",")}
     return _HEADERS if any(name in _DECIDES or name.startswith(_FORWARDED) for name in named) else None
 
 
@@ -146,10 +151,15 @@ def _check_query(query: bytes) -> Refusal | None:
     return _IN_URL if names & _IN_A_URL or holds_key(query) else None
 
 
-def _check_size(lengths: list[bytes]) -> Refusal | None:
-    if lengths and (not lengths[0].isdigit() or len(lengths[0]) > 12 or int(lengths[0]) > MAX_BODY):  # noqa: PLR2004 - digits enough for any size
+def _check_size(sizes: list[bytes]) -> Refusal | None:
+    if sizes and (not (size := sizes[0].strip()).isdigit() or len(size) > 12 or int(size) > MAX_BODY):  # noqa: PLR2004 - digits enough for any size
         return _TOO_LARGE
     return None
+
+
+def _is_measured(fields: Fields) -> bool:
+    """Tell whether a body cannot be longer than was checked: it ends where its size says (RFC 9112 section 6.2)."""
+    return len(fields.sizes) == 1 and not any(name == b"transfer-encoding" for name, _ in fields.read)
 
 
 class BodyTooLargeError(Exception):
@@ -191,8 +201,6 @@ def _split(origin: str) -> tuple[str, str]:
         return "", ""
 
 
-# Clients call a gateway by few names, and taking one out of a field costs more than the rest of the check.
-@lru_cache(maxsize=1024)
 def _host_name(host: str) -> str:
     return _split(f"//{host}")[1]
 

@@ -100,7 +100,7 @@ async def test_every_key_that_is_not_valid_is_refused_in_the_same_words() -> Non
     text, keys = known(2_000.0, at=3_000.0)
     authentication = Authentication([keys, AdminKey("an-admin-key-of-some-length")])
     answers = [
-        await authentication.caller("/api/v1/keys", {b"x-api-key": [shown]}, address="127.0.0.1")
+        await authentication.caller("/api/v1/keys", [(b"x-api-key", shown)], address="127.0.0.1")
         for shown in (text.encode(), new_key().text.encode(), b"cwk_x", b"something", b"")
     ]
     assert all(answer == answers[0] and isinstance(answer, Refusal) and answer.status == 401 for answer in answers)
@@ -109,10 +109,10 @@ async def test_every_key_that_is_not_valid_is_refused_in_the_same_words() -> Non
 async def test_local_mode_takes_a_key_at_its_word() -> None:
     text, keys = known()
     local = Authentication([keys], otherwise=LOCAL)
-    assert await local.caller("/", {b"x-api-key": [text.encode()]}, address="") is CALLER
-    assert await local.caller("/", {}, address="") is LOCAL
-    assert await local.caller("/", {b"authorization": [b"Bearer whatever"]}, address="") is LOCAL
-    refused = await local.caller("/", {b"authorization": [f"Bearer {new_key().text}".encode()]}, address="")
+    assert await local.caller("/", [(b"x-api-key", text.encode())], address="") is CALLER
+    assert await local.caller("/", [], address="") is LOCAL
+    assert await local.caller("/", [(b"authorization", b"Bearer whatever")], address="") is LOCAL
+    refused = await local.caller("/", [(b"authorization", f"Bearer {new_key().text}".encode())], address="")
     assert isinstance(refused, Refusal)
     assert refused.status == 401
 
