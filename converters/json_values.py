@@ -69,8 +69,31 @@ def is_plain(text: str) -> bool:
         _SCANNER.decode(text)
     except (ValueError, msgspec.MsgspecError, RecursionError):
         return False
-    classes = text.encode().translate(_NUMBER_CLASSES)
-    return _LONG_EXPONENT not in classes and _LONG_NUMBER not in classes
+    return not _may_overflow(text.encode())
+
+
+def _may_overflow(raw: bytes) -> bool:
+    """Tell whether valid JSON may hold a number too large for a double.
+
+    What looks like one within a text, as in many hashes, is told apart by what stands before it, where there is not
+    too much of that.
+    """
+    classes = raw.translate(_NUMBER_CLASSES)
+    # Searched from the end, which takes half as long as from the beginning.
+    found = classes.rfind(_LONG_EXPONENT)
+    for _ in range(_MOST_LOOKED_AT):
+        if found < 0:
+            return _LONG_NUMBER in classes
+        if _ends_with_number(raw[max(0, found - _LONGEST) : found + 1]):
+            return True
+        found = classes.rfind(_LONG_EXPONENT, 0, found)
+    return True
+
+
+def _ends_with_number(raw: bytes) -> bool:
+    """Tell whether what ends here is a number rather than a part of a text: it follows what separates values."""
+    before = raw.rstrip(b"0123456789.")
+    return len(before) < len(raw) and before.removesuffix(b"-")[-1:] in _SEPARATORS
 
 
 def read_quickly(text: str) -> Any:
@@ -134,3 +157,6 @@ _NUMBER_CLASSES: Final = bytes(
 )
 _LONG_EXPONENT: Final = b"0e000"
 _LONG_NUMBER: Final = b"0" * 200
+_LONGEST: Final = 256
+_SEPARATORS: Final = frozenset({b"", b" ", b"\t", b"\n", b"\r", b"[", b",", b":"})
+_MOST_LOOKED_AT: Final = 1000

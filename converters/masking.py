@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 from converters.credentials import MASK, ClientCertificate, ClientCredentials, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from converters.credentials import Credential
 
@@ -82,6 +82,29 @@ class Mask:
 
 NO_MASK: Final = Mask(())
 """Masks nothing: there is no credential."""
+
+
+def together(*masks: Masking) -> Masking:
+    """Give what masks everything that these do."""
+    masking = [each for each in masks if each is not NO_MASK]
+    if not masking:
+        return NO_MASK
+    return masking[0] if len(masking) == 1 else _All(masking)
+
+
+class _All:
+    def __init__(self, masks: Sequence[Masking]) -> None:
+        self._masks = masks
+
+    def text(self, text: str) -> str:
+        for each in self._masks:
+            text = each.text(text)
+        return text
+
+    def body(self, body: bytes) -> bytes:
+        for each in self._masks:
+            body = each.body(body)
+        return body
 
 
 def _secrets(credential: Credential) -> Iterator[str]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from converters.oas import SecurityRequirement, Server
     from converters.tool_definitions import BodyBinding, ParameterBinding, ToolDefinition
 
+    _Given = tuple[ParameterBinding, Any]
+
 _EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
 # What a path template or its query may hold unencoded (RFC 3986 sections 3.3 and 3.4); `%` is taken as encoded already.
 _LITERAL: Final = "/?:@!$&'()*+,;=~%"
@@ -174,13 +176,10 @@ def plan(
     if definition.pinned:
         arguments = {**arguments, **definition.pinned}
     problems: list[ArgumentProblem] = []
-    given: dict[str, list[tuple[ParameterBinding, Any]]] = {"path": [], "query": [], "header": [], "cookie": []}
-    for binding in definition.parameters:
-        if binding.argument in arguments:
-            given[_place(binding.location)].append((binding, arguments[binding.argument]))
-    path, static_query = _path(definition.path, given["path"], problems)
-    query = "&".join(filter(None, [static_query, *_query(given["query"])]))
-    headers = _headers(definition, given["header"], given["cookie"], problems)
+    given = [(each, arguments[each.argument]) for each in definition.parameters if each.argument in arguments]
+    path, static_query = _path(definition.path, given, problems)
+    query = "&".join(filter(None, [static_query, *_query(given)]))
+    headers = _headers(definition, given, problems)
     body, content_type = _body(definition.body, arguments, problems)
     if problems:
         raise ArgumentsError(tuple(problems))
@@ -221,19 +220,15 @@ def _pieces(
 _ACCEPTED: Final[Mapping[bool, tuple[str, ...]]] = {True: ("responses",), False: ()}
 
 
-def _place(location: str) -> str:
-    return "query" if location == "querystring" else location
-
-
 # --- path
 
 
 _NO_QUERY: Final = ("",)
 
 
-def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: list[ArgumentProblem]) -> tuple[str, str]:
+def _path(template: str, given: list[_Given], problems: list[ArgumentProblem]) -> tuple[str, str]:
     """Expand the path template; gives the path and the query that the template itself holds."""
-    values = {binding.name: (binding, value) for binding, value in given}
+    values = {each[0].name: each for each in given if each[0].location == "path"}
 
     def expand(expression: str) -> str:
         binding, value = values[expression.strip("+*")]
@@ -255,7 +250,7 @@ def _path(template: str, given: list[tuple[ParameterBinding, Any]], problems: li
     if in_query != _NO_QUERY:
         static_query = "".join([expand(part) if index % 2 else part for index, part in enumerate(in_query)])
     if ("." in path or "%" in path) and any(unquote(segment) in {".", ".."} for segment in path.split("/")):
-        problems.extend(_path_problem(binding, value) for binding, value in given)
+        problems.extend(_path_problem(binding, value) for binding, value in values.values())
     return path, static_query
 
 
@@ -284,11 +279,13 @@ def _path_problem(binding: ParameterBinding, value: Any) -> ArgumentProblem:
 # --- query, headers
 
 
-def _query(given: list[tuple[ParameterBinding, Any]]) -> list[str]:
+def _query(given: list[_Given]) -> list[str]:
     pairs: list[str] = []
     for binding, value in given:
         if binding.location == "querystring":
             pairs.append(_query_string(binding, value))
+        elif binding.location != "query":
+            continue
         elif binding.content_type:
             pairs.append(f"{serialization.encode(binding.name)}={serialization.encode(_content(binding, value))}")
         elif value is not None or binding.required:
@@ -315,35 +312,33 @@ def _content(binding: ParameterBinding, value: Any) -> str:
     return json_values.write(value) if is_json else serialization.scalar(value)
 
 
-def _headers(
-    definition: ToolDefinition,
-    given: list[tuple[ParameterBinding, Any]],
-    cookies: list[tuple[ParameterBinding, Any]],
-    problems: list[ArgumentProblem],
-) -> list[tuple[str, str]]:
+def _headers(definition: ToolDefinition, given: list[_Given], problems: list[ArgumentProblem]) -> list[tuple[str, str]]:
     headers = [("Accept", _accept(definition.accept))]
+    cookies: list[str] = []
     for binding, value in given:
-        if binding.content_type:
-            written = _content(binding, value)
-        elif value is None:
-            continue
-        else:
-            written = serialization.header_value(value, binding.style, explode=binding.explode)
-        _check_header(binding, written, problems)
-        headers.append((binding.name, written))
-    pairs: list[str] = []
-    for binding, value in cookies:
-        if value is None and not binding.content_type:
-            continue
-        if binding.content_type:
-            own = [f"{binding.name}={serialization.encode(_content(binding, value))}"]
-        else:
-            own = serialization.cookie_pairs(binding.name, value, binding.style, explode=binding.explode)
-        _check_cookie(binding, own, problems)
-        pairs += own
-    if pairs:
-        headers.append(("Cookie", "; ".join(pairs)))
+        if binding.location == "header" and (value is not None or binding.content_type):
+            written = _header(binding, value)
+            _check_header(binding, written, problems)
+            headers.append((binding.name, written))
+        elif binding.location == "cookie" and (value is not None or binding.content_type):
+            own = _cookie(binding, value)
+            _check_cookie(binding, own, problems)
+            cookies += own
+    if cookies:
+        headers.append(("Cookie", "; ".join(cookies)))
     return headers
+
+
+def _header(binding: ParameterBinding, value: Any) -> str:
+    if binding.content_type:
+        return _content(binding, value)
+    return serialization.header_value(value, binding.style, explode=binding.explode)
+
+
+def _cookie(binding: ParameterBinding, value: Any) -> list[str]:
+    if binding.content_type:
+        return [f"{binding.name}={serialization.encode(_content(binding, value))}"]
+    return serialization.cookie_pairs(binding.name, value, binding.style, explode=binding.explode)
 
 
 @lru_cache(maxsize=4096)

@@ -23,6 +23,8 @@ _PATH_RESERVED: Final = _RESERVED.replace("?", "")
 # Most values, which quoting would look through letter by letter.
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]*")
 _PLAIN_DIGITS: Final = 40
+# What most parameters are, and is written alike whether exploded or not.
+_SCALARS: Final = frozenset({str, int})
 _STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DELIMITERS: Final = {"spaceDelimited": "%20", "pipeDelimited": "%7C", "tabDelimited": "%09"}
 # Outside of the query, Swagger 2.0's `ssv`, `tsv` and `pipes`; nothing is percent-encoded in a header.
@@ -75,6 +77,8 @@ def path_segment(name: str, value: Any, style: str, *, explode: bool, allow_rese
     Reserved characters stay as in `encode`, but for the question mark, which would end the path; a percent sign is
     always encoded, so that no dot or slash comes in under a mask.
     """
+    if style == "simple" and not allow_reserved and type(value) in _SCALARS:
+        return encode(scalar(value))
 
     def written(each: Any) -> str:
         return quote(scalar(each), safe=_PATH_RESERVED) if allow_reserved else encode(scalar(each))

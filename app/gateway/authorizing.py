@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.errors import CausewayError, TokenFailedError
 from converters.authorization import NO_AUTHORIZATION, NO_CREDENTIALS, Authorization, with_headers
-from converters.masking import NO_MASK
+from converters.masking import NO_MASK, together
 from converters.refusals import explained
 from converters.request_plans import Piece
 
@@ -74,13 +74,17 @@ class CallMask:
         self._held = held
         self._tokens = tokens
 
+    def now(self) -> Masking:
+        """Give what masks the secrets that are known now."""
+        return together(self._held.mask, self._tokens.mask(self._server, self._caller))
+
     def text(self, text: str) -> str:
         """Give the text with the mask in the place of every secret."""
-        return self._tokens.mask(self._server, self._caller).text(self._held.mask.text(text))
+        return self.now().text(text)
 
     def body(self, body: bytes) -> bytes:
         """Give the body with the mask in the place of every secret."""
-        return self._tokens.mask(self._server, self._caller).body(self._held.mask.body(body))
+        return self.now().body(body)
 
 
 def authorized(tool: ServerTool, snapshot: ServerSnapshot, held: HeldCredentials) -> Authorization:

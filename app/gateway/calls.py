@@ -153,9 +153,9 @@ class ToolCalls:
             result = result.with_resource(self.answers.keep(snapshot.key, result.overflow))
         return _with_repairs(result, repairs) if repairs else result
 
-    async def _shaped(self, response: ApiResponse, tool: ServerTool, mask: Masking) -> ToolResult:
+    async def _shaped(self, response: ApiResponse, tool: ServerTool, mask: CallMask) -> ToolResult:
         # Found here: what is made of definitions belongs to the event loop's thread.
-        shape = partial(_result, response, tool.output_checker, tool.policies.limits, mask)
+        shape = partial(_result, response, tool.output_checker, tool.policies.limits, mask.now())
         if len(response.body) <= _LARGE:
             return shape()
         return await asyncio.get_running_loop().run_in_executor(self._shaping, shape)

@@ -14,7 +14,7 @@ from app.gateway.confirmations import has_to_be_confirmed
 from app.gateway.event_stream import NewsOfCall
 from app.gateway.kernel import KernelError, Kernels
 from app.gateway.messages import INVALID_PARAMS
-from app.gateway.snapshots import modern_envelope, to_bytes
+from app.gateway.snapshots import to_bytes
 from app.gateway.tool_search import CALL, DESCRIBE, SEARCH
 from converters import ArgumentsError, json_values
 from converters.request_plans import ServerUnknownError
@@ -148,16 +148,14 @@ def _call_params(message: Message) -> tuple[str, dict[str, Any]]:
 
 def _rendered(result: ToolResult, snapshot: ServerSnapshot, era: Era) -> bytes:
     """Write a CallToolResult for the client's version; a structured result is the API's own text, spliced in."""
-    outer: dict[str, Any] = {"content": projection.content(era.version, result.content), "isError": result.is_error}
-    meta = dict(result.meta)
+    pieces = [b'{"content":', json_values.to_bytes(projection.content(era.version, result.content))]
+    if result.structured is not None and projection.knows_structured_content(era.version):
+        pieces += b',"structuredContent":', result.structured.encode("utf-8", "replace")
+    pieces.append(b',"isError":true' if result.is_error else b',"isError":false')
+    meta = {**result.meta, **snapshot.modern_meta} if era.is_modern else result.meta
     if era.is_modern:
-        envelope = modern_envelope(snapshot)
-        outer["resultType"] = envelope["resultType"]
-        meta.update(envelope["_meta"])
+        pieces.append(b',"resultType":"complete"')
     if meta:
-        outer["_meta"] = meta
-    rendered = json_values.to_bytes(outer)
-    if result.structured is None or not projection.knows_structured_content(era.version):
-        return rendered
-    structured = result.structured.encode("utf-8", "replace")
-    return b"".join((rendered[:-1], b',"structuredContent":', structured, b"}"))
+        pieces += b',"_meta":', json_values.to_bytes(meta)
+    pieces.append(b"}")
+    return b"".join(pieces)

@@ -16,7 +16,6 @@ from converters.streams import LOG_LEVELS, LogMessage, Progress, StreamReader, k
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Self
 
     from app.gateway.http_exchange import Send
     from app.gateway.kernel import Era
@@ -37,7 +36,7 @@ _MAX_WAITING: Final = 64
 
 
 class EventStream:
-    """The answer to one POST, while it may still become a stream; a context that ends with the exchange."""
+    """The answer to one POST, while it may still become a stream; to be closed where it became one."""
 
     def __init__(self, send: Send) -> None:
         """Answer by `send`, the ASGI callable."""
@@ -45,11 +44,7 @@ class EventStream:
         self._waiting: deque[bytes] = deque(maxlen=_MAX_WAITING)
         self._sending: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        """Begin without a stream."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
         """Send nothing more."""
         if self._sending is not None:
             self._sending.cancel()

@@ -8,7 +8,7 @@ client that hangs up cancels its call. Below it, `/sse` and `/messages` are the 
 from __future__ import annotations
 
 import secrets
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.errors import TooManyRequestsError
@@ -59,6 +59,10 @@ __all__ = ["MAX_BODY", "McpEndpoint"]
 _OK: Final = 200
 _SERVER_PARTS: Final = 4
 """Of a server's path: "", "mcp", namespace and name."""
+_BELOW: Final = frozenset({"", "sse", "messages"})
+_LONGEST_PATH: Final = 256
+"""Characters: names have 63 at most."""
+_NOWHERE: Final = ("", "", "")
 
 
 class _Exchange(NamedTuple):
@@ -116,9 +120,9 @@ class McpEndpoint:
         """Answer one HTTP request."""
         try:
             snapshot, rest = self._find(scope["path"], caller_of(scope))
-            if rest == ["sse"]:
+            if rest == "sse":
                 await self._legacy.open(snapshot, scope, receive, send)
-            elif rest == ["messages"]:
+            elif rest == "messages":
                 await self._legacy.post(snapshot, scope, receive, send)
             else:
                 await self._post(snapshot, scope, receive, send)
@@ -142,12 +146,10 @@ class McpEndpoint:
         """End the open streams of callers whose credential does not count any more."""
         self._streams.end_of(is_gone)
 
-    def _find(self, path: str, caller: Caller) -> tuple[ServerSnapshot, list[str]]:
+    def _find(self, path: str, caller: Caller) -> tuple[ServerSnapshot, str]:
         """Find a server as `caller` sees it; what a caller does not reach is not there."""
-        parts = path.removesuffix("/").split("/")
-        rest = parts[_SERVER_PARTS:]
-        is_known = len(parts) >= _SERVER_PARTS and rest in ([], ["sse"], ["messages"])
-        snapshot = self._catalog.find(parts[2], parts[3]) if is_known else None
+        namespace, name, rest = _parts(path) if len(path) < _LONGEST_PATH else _NOWHERE
+        snapshot = self._catalog.find(namespace, name)
         if snapshot is None or not caller.reaches(snapshot.namespace, snapshot.name):
             raise HttpError(404, "There is no MCP server at this URL.")
         if not caller.may("call"):
@@ -181,7 +183,8 @@ class McpEndpoint:
             note_code(f"jsonrpc_{error.code}")
             await respond(send, http_status(error.code), _error(message, error))
             return
-        async with EventStream(send) as stream:
+        stream = EventStream(send)
+        try:
             exchange = _Exchange(caller, headers, receive, stream, client)
             status, answer = await self._answer(snapshot, message, era, exchange)
             if stream.is_open:
@@ -189,6 +192,9 @@ class McpEndpoint:
             else:
                 opened = self._opened(snapshot, message, exchange) if status == _OK else ()
                 await respond(send, status, answer, headers=opened)
+        finally:
+            if stream.is_open:
+                await stream.close()
 
     def _opened(
         self, snapshot: ServerSnapshot, message: Message, exchange: _Exchange
@@ -248,6 +254,14 @@ class McpEndpoint:
             )
         with cancelled_by_hang_up(exchange.receive):
             return await self._dispatcher.result(snapshot, message, era, caller=exchange.caller, push=push, ask=ask)
+
+
+@lru_cache(4096)
+def _parts(path: str) -> tuple[str, str, str]:
+    """Give the namespace, the server's name and what is below it, of the path of something that is served."""
+    parts = path.removesuffix("/").split("/")
+    rest = "/".join(parts[_SERVER_PARTS:])
+    return (parts[2], parts[3], rest) if len(parts) >= _SERVER_PARTS and rest in _BELOW else _NOWHERE
 
 
 def _error(message: Message, error: KernelError) -> bytes:

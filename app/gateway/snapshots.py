@@ -198,6 +198,8 @@ class ServerSnapshot:
         self.credentials_path = credentials_path
         self.certificate_authorities = certificate_authorities
         self.security_schemes = read_schemes(security_schemes or {}, openapi)
+        self.modern_meta = {"io.modelcontextprotocol/serverInfo": {"name": name, "version": version, "title": title}}
+        """The `_meta` of every 2026-07-28 result."""
         self.made_values = made_values
         self._reference = made_values.reference(self)
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
@@ -306,8 +308,7 @@ class ServerSnapshot:
 
 def modern_envelope(snapshot: ServerSnapshot) -> dict[str, Any]:
     """Give the fields that every 2026-07-28 result carries."""
-    info = {"name": snapshot.name, "version": snapshot.version, "title": snapshot.title}
-    return {"resultType": "complete", "_meta": {"io.modelcontextprotocol/serverInfo": info}}
+    return {"resultType": "complete", "_meta": snapshot.modern_meta}
 
 
 # Made once: `json.dumps` with options makes an encoder for every value.

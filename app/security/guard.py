@@ -91,9 +91,6 @@ class Guard:
             return
         set_caller(scope, caller)
         note_subject(caller.subject)
-        if _is_measured(fields):
-            await self._inner(scope, receive, send)
-            return
         limited = _LimitedExchange(receive, send)
         with contextlib.suppress(BodyTooLargeError):
             await self._inner(scope, limited.receive, limited.send)
@@ -155,11 +152,6 @@ def _check_size(sizes: list[bytes]) -> Refusal | None:
     if sizes and (not (size := sizes[0].strip()).isdigit() or len(size) > 12 or int(size) > MAX_BODY):  # noqa: PLR2004 - digits enough for any size
         return _TOO_LARGE
     return None
-
-
-def _is_measured(fields: Fields) -> bool:
-    """Tell whether a body cannot be longer than was checked: it ends where its size says (RFC 9112 section 6.2)."""
-    return len(fields.sizes) == 1 and not any(name == b"transfer-encoding" for name, _ in fields.read)
 
 
 class BodyTooLargeError(Exception):

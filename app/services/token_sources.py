@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import TokenFailedError, UpstreamError
 from converters.credentials import TOKEN_EXCHANGE, USER_GRANTS, Token
-from converters.masking import NO_MASK, Mask
+from converters.masking import NO_MASK, Mask, together
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -69,24 +69,9 @@ class TokenSources:
         """Give what masks the tokens that a caller's calls may carry, and the caller's own."""
         own = NO_MASK if caller.token is None else Mask([Token(caller.token)])
         exchanged = self._clients.mask(_own(server, caller))
-        return _All(self._clients.mask(server), self._users.mask(server, caller.subject), exchanged, own)
+        return together(self._clients.mask(server), self._users.mask(server, caller.subject), exchanged, own)
 
 
 def _own(server: str, caller: Caller) -> str:
     """Name the tokens of one caller, apart from those that all calls of a server carry."""
     return f"{server}#{caller.subject}"
-
-
-class _All:
-    def __init__(self, *masks: Masking) -> None:
-        self._masks = [each for each in masks if each is not NO_MASK]
-
-    def text(self, text: str) -> str:
-        for each in self._masks:
-            text = each.text(text)
-        return text
-
-    def body(self, body: bytes) -> bytes:
-        for each in self._masks:
-            body = each.body(body)
-        return body

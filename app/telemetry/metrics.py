@@ -149,9 +149,10 @@ def _server(key: str) -> dict[str, str]:
 
 
 def _bounded(found: dict[str, Histogram], key: str) -> Histogram:
-    if key not in found and len(found) >= MAX_SERIES:
-        key = OTHER
-    return found.setdefault(key, Histogram())
+    histogram = found.get(key)
+    if histogram is None:
+        histogram = found.setdefault(OTHER if len(found) >= MAX_SERIES else key, Histogram())
+    return histogram
 
 
 def _head(name: str, kind: str, text: str) -> tuple[str, str]:

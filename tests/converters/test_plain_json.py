@@ -69,3 +69,16 @@ def test_half_of_a_pair_is_written_as_a_question_mark_and_told() -> None:
     assert not json_values.is_writable(["\ud800"])
     assert not json_values.is_writable({"\udc00": 1})
     assert json_values.is_writable({"a": ["é", 1, None]})
+
+
+@pytest.mark.parametrize(
+    "text", ['"1e999"', '{"sha":"da39a3ee5e6b4b0d3255bfef95601890afd80709e123"}', '["5e1234 ", 1e99]', '["x1e9999"]']
+)
+def test_a_text_that_looks_like_a_large_number_is_plain(text: str) -> None:
+    assert json_values.is_plain(text)
+
+
+@pytest.mark.parametrize("digits", [1, 150, 199, 200, 255, 256, 257, 400])
+def test_a_large_exponent_is_found_after_any_number(digits: int) -> None:
+    for number in ("1" + "0" * digits, "-0." + "0" * digits + "1", "1." + "0" * digits):
+        assert not json_values.is_plain(f"[0, {number}e2000]"), number

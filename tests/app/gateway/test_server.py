@@ -333,7 +333,7 @@ DIGITS = '{"id": 12345678901234567890123, "weight": 0.1000000000000000000001, "f
 @pytest.mark.parametrize("version", VERSIONS[2:])
 async def test_structured_content_is_the_api_s_own_text_digit_for_digit(version: str) -> None:
     given = await ask(endpoint(FakeUpstream(json_response(DIGITS))), "tools/call", CALL, version=version)
-    assert b'"structuredContent":' + DIGITS.encode() + b"}" in given.body
+    assert b'"structuredContent":' + DIGITS.encode() + b"," in given.body
     assert given.json()["result"]["content"] == [{"type": "text", "text": DIGITS}]
 
 
