@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.adapters import Relay, small_documents
 from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
-from app.gateway.gauges import gateway_gauges
+from app.gateway.gauges import gateway_gauges, redis_gauges
+from app.gateway.leases import Leases
 from app.gateway.limits import Limits
 from app.gateway.reports import MeasuredUpstream
 from app.gateway.server import McpEndpoint
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
+from app.outbound.redis_counts import LEASE_SECONDS, RedisCounts
 from app.outbound.vault import Vault
 from app.registry import Database
 from app.registry.notifications import open_notifications
@@ -47,7 +50,7 @@ from app.services.tools import Tools
 from app.services.user_tokens import UserTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from app.gateway.reports import CallReports
     from app.settings import Settings
@@ -152,6 +155,31 @@ class Publishing:
         self.declared = DeclaredServers(database, self.importer, secrets.credentials, events)
 
 
+class CallCounting:
+    """The limits of callers, counted in this process, and by all instances where the operator has a Redis for that."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Wire it; nothing is asked before it follows."""
+        url = settings.redis_url
+        self.redis = RedisCounts(url.get_secret_value(), timeout=settings.redis_timeout) if url else None
+        self._leases = Leases(self.redis, seconds=LEASE_SECONDS) if self.redis else None
+        most = CallerLimits(settings.key_calls_per_minute, settings.key_concurrent_calls, settings.key_streams)
+        self.limits = Limits(most, leases=self._leases)
+
+    def gauges(self) -> tuple[Gauge, ...]:
+        """Give what metrics tell of it."""
+        return redis_gauges(self.redis) if self.redis else ()
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Count together with the others, as long as the block runs."""
+        if self.redis is None or self._leases is None:
+            yield
+            return
+        async with self.redis.following(), self._leases.following():
+            yield
+
+
 class Serving:
     """The data plane: what is served, the calls, and the MCP endpoint."""
 
@@ -162,14 +190,13 @@ class Serving:
         settings = base.settings
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(base.policy)
+        self.counting = CallCounting(settings)
         self.calls = ToolCalls(
             MeasuredUpstream(self._upstream, metrics),
             deadline=settings.call_timeout,
             credentials=secrets.credentials,
             tokens=secrets.tokens,
-            limits=Limits(
-                CallerLimits(settings.key_calls_per_minute, settings.key_concurrent_calls, settings.key_streams)
-            ),
+            limits=self.counting.limits,
             log=reports,
         )
         self._channel = ProcessChannel(base.notifications) if base.notifications else None
@@ -185,7 +212,7 @@ class Serving:
 
     def gauges(self) -> tuple[Gauge, ...]:
         """Give what metrics tell of it."""
-        return gateway_gauges(self.catalog, self._upstream, self.endpoint)
+        return (*gateway_gauges(self.catalog, self._upstream, self.endpoint), *self.counting.gauges())
 
     async def close(self) -> None:
         """Close the connections to the APIs and to the other processes."""

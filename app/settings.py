@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(default_factory=_default_data_dir, description="Folder for what is stored on disk.")
     database_url: str | None = Field(None, description="PostgreSQL or SQLite URL; by default SQLite in DATA_DIR.")
+    redis_url: SecretStr | None = Field(
+        None, description="redis://, rediss:// or unix:// URL of a Redis in which all instances count calls together."
+    )
+    redis_timeout: float = Field(0.08, gt=0, le=10, description="Seconds that a tool call may wait for Redis.")
     admin_key: SecretStr | None = Field(None, description="Key that may do everything; setting it means service mode.")
     egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -164,6 +168,14 @@ class Settings(BaseSettings):
         parts = urlsplit(value.get_secret_value() if value else "http://none")
         if parts.scheme != "http" or not parts.hostname or parts.path not in {"", "/"} or parts.query:
             raise ValueError("must be a URL like http://proxy.corp:3128")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value() if value else "redis://none")
+        if not (parts.hostname if parts.scheme in {"redis", "rediss"} else parts.scheme == "unix" and parts.path):
+            raise ValueError("must be a URL like redis://redis.corp:6379/0, rediss://... or unix:///run/redis.sock")
         return value
 
     @field_validator("vault_address")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 from fastapi import Depends, Path, Query, Request, Response
 
+from app.outbound.redis_counts import RedisCounts
 from app.registry import Database
 from app.security.callers import Caller, caller_of
 from app.security.protected_resources import ProtectedResources
@@ -57,7 +58,8 @@ class ToolPort(Protocol):
 class ControlPlane:
     """What the routes work with, wired in `app.main`.
 
-    Clients reach this gateway at `public_url`; `has_own_url` says that the operator set it.
+    Clients reach this gateway at `public_url`; `has_own_url` says that the operator set it. `redis` is where instances
+    count together.
     """
 
     database: Database
@@ -80,6 +82,7 @@ class ControlPlane:
     tool_port: ToolPort
     public_url: str
     has_own_url: bool = False
+    redis: RedisCounts | None = None
 
 
 def _control(request: Request) -> ControlPlane:
