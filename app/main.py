@@ -97,6 +97,7 @@ class Application:
             connections=secrets.connections,
             namespaces=Namespaces(self.database, base.events, access.keys, secrets=base.keys),
             keys=access.keys,
+            setup=access.setup,
             idempotency=Idempotency(self.database, base.keys),
             issuers=access.issuers,
             metrics=metrics,

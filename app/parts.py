@@ -21,6 +21,7 @@ from app.registry import Database
 from app.registry.notifications import open_notifications
 from app.registry.process_channel import ProcessChannel
 from app.registry.records import Quota
+from app.security.attempts import Attempts
 from app.security.authentication import AdminKey, Authentication, Authenticator
 from app.security.callers import LOCAL, CallerLimits
 from app.security.issuer_keys import IssuerKeys
@@ -44,6 +45,7 @@ from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
+from app.services.setup import Setup
 from app.services.shared_tokens import SharedTokens
 from app.services.token_sources import TokenSources
 from app.services.tools import Tools
@@ -122,14 +124,18 @@ class Access:
         """Wire it; keys and issuers are read when the gateway starts."""
         settings = base.settings
         api_keys = ApiKeys()
+        attempts = Attempts()
         self.keys = Keys(base.database, api_keys, file=base.access_file("keys"))
+        has_other_way = settings.is_local or settings.admin_key is not None
+        self.setup = Setup(base.database, self.keys, attempts, is_open=not has_other_way)
         self._issuer_keys = IssuerKeys(small_documents(base.policy))
         self.issuers = Issuers(base.database, file=base.access_file("issuers"))
         self.resources = ProtectedResources(self.issuers, self._issuer_keys, public_url=base.public_url)
         if settings.is_local:
             self.authentication = Authentication([api_keys], otherwise=LOCAL)
         else:
-            admin: list[Authenticator] = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
+            key = settings.admin_key
+            admin: list[Authenticator] = [AdminKey(key.get_secret_value(), attempts)] if key else []
             known = [api_keys, *admin, self.resources]
             self.authentication = Authentication(known, challenge=self.resources.challenge)
 

@@ -187,14 +187,10 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _service_mode_has_a_key(self) -> Self:
-        key = self.admin_key.get_secret_value() if self.admin_key else ""
-        if not self.is_local and len(key) < MIN_KEY_LENGTH:
-            message = (
-                f"CAUSEWAY_ADMIN_KEY must be set to at least {MIN_KEY_LENGTH} characters when the gateway "
-                "listens beyond this machine or runs in service mode."
-            )
-            raise ValueError(message)
+    def _the_operator_s_key_is_long(self) -> Self:
+        # Without one, the first key is made with a token that the first start shows.
+        if self.admin_key is not None and len(self.admin_key.get_secret_value()) < MIN_KEY_LENGTH:
+            raise ValueError(f"CAUSEWAY_ADMIN_KEY must be set to at least {MIN_KEY_LENGTH} characters, or not at all.")
         return self
 
     @model_validator(mode="after")

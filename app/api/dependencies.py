@@ -26,6 +26,7 @@ from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
+from app.services.setup import Setup
 from app.services.tools import Tools
 from app.telemetry.metrics import Metrics
 from converters.request_plans import RequestPlan
@@ -76,6 +77,7 @@ class ControlPlane:
     issuers: Issuers
     resources: ProtectedResources
     keys: Keys
+    setup: Setup
     metrics: Metrics
     idempotency: Idempotency
     audit: Audit

@@ -12,6 +12,7 @@ from app.registry import Database
 from tests.app.gateways import KEY, PUBLIC_URL, SERVERS, Gateway, gateway
 
 OPEN = {"/healthz", "/readyz"}
+SETUP = "/api/v1/setup"
 METADATA = "/.well-known/oauth-protected-resource/mcp/{namespace}/{server}"
 
 
@@ -38,7 +39,9 @@ def routes_of(found: Iterable[Any]) -> Iterator[tuple[str, str]]:
             yield from ((method, each.path) for method in each.methods)
 
 
-async def test_without_a_key_every_route_but_health_is_401(service: Gateway, anonymous: httpx2.AsyncClient) -> None:
+async def test_without_a_key_every_route_but_health_and_the_set_up_is_401(
+    service: Gateway, anonymous: httpx2.AsyncClient
+) -> None:
     description = (await service.http.get("/api/openapi.json")).json()
     described = {(method.upper(), path) for path, item in description["paths"].items() for method in item}
     found = set(routes_of(service.application._api.routes))  # noqa: SLF001 - nobody else shows its routes
@@ -48,7 +51,8 @@ async def test_without_a_key_every_route_but_health_is_401(service: Gateway, ano
     elsewhere = {("GET", "/mcp/default/pets"), ("POST", "/mcp/default/pets"), ("POST", "/mcp/x/y"), ("GET", "/nope")}
     for method, path in sorted(found | elsewhere | {("OPTIONS", SERVERS), ("GET", "/")}):
         answer = await anonymous.request(method, re.sub(r"\{[^}]*\}", "1", path), json={})
-        assert answer.status_code == (200 if path in OPEN else 404 if path == METADATA else 401), (method, path)
+        expected = {**dict.fromkeys(OPEN, 200), METADATA: 404, SETUP: 422}.get(path, 401)
+        assert answer.status_code == expected, (method, path)
 
 
 @pytest.mark.parametrize("header", [("Authorization", f"Bearer {KEY}"), ("X-API-Key", KEY)])
