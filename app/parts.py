@@ -12,6 +12,7 @@ from app.gateway.catalog import SnapshotCatalog
 from app.gateway.gauges import gateway_gauges, redis_gauges
 from app.gateway.leases import Leases
 from app.gateway.limits import Limits
+from app.gateway.open_streams import StreamBounds
 from app.gateway.reports import MeasuredUpstream
 from app.gateway.server import McpEndpoint
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
@@ -152,7 +153,7 @@ class Publishing:
         database, events = base.database, base.events
         compiler = Compiler(imported)
         fetcher = DocumentFetcher(base.policy)
-        turns = ImportTurns(base.settings.namespace_imports)
+        turns = ImportTurns(base.settings.namespace_imports, in_all=base.settings.imports)
         self.tools = Tools(database, events)
         self.servers = Servers(database, compiler, events)
         self.importer = ImportDescription(database, compiler, fetcher, events, turns=turns)
@@ -210,6 +211,7 @@ class Serving:
             self.catalog,
             self.calls,
             public_path=urlsplit(base.public_url).path,
+            streams=StreamBounds(of_namespace=settings.namespace_streams, idle=settings.stream_idle),
             relay=None if self._channel is None else Relay(self._channel),
             scopes=access.resources,
             keys=base.keys,

@@ -55,13 +55,13 @@ class Limits:
             return
         concurrent = _lower(caller.limits.concurrent_calls, self._defaults.concurrent_calls)
         _check(self._calls[caller.subject], concurrent, "calls under way")
-        with _one_of(self._calls, caller.subject):
+        with one_of(self._calls, caller.subject):
             yield
 
     @contextlib.contextmanager
     def stream(self, caller: Caller) -> Iterator[None]:
         """Keep one stream open for a caller, as long as the block lasts; `check_stream` has found room."""
-        with _one_of(self._streams, caller.subject):
+        with one_of(self._streams, caller.subject):
             yield
 
     def check_stream(self, caller: Caller) -> None:
@@ -115,7 +115,8 @@ def _check(used: int, most: int | None, what: str) -> None:
 
 
 @contextlib.contextmanager
-def _one_of(counts: Counter[str], subject: str) -> Iterator[None]:
+def one_of(counts: Counter[str], subject: str) -> Iterator[None]:
+    """Count one more of a subject, as long as the block lasts."""
     counts[subject] += 1
     try:
         yield
