@@ -149,6 +149,8 @@ class RedisCounts:
         """Connect, for which there is time, and see whether an answer comes as fast as calls need it."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
+                # Those of before may lead nowhere, which only waiting would show, for one after the other.
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
                 await self._redis.ping()
             await self._answered(self._redis.ping)
         except self._errors as error:

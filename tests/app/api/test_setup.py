@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,19 @@ SETUP = "/api/v1/setup"
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 
 
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    with postgresql_server() as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     if request.param == "sqlite":
         yield sqlite_database(tmp_path)
         return
-    with postgresql_server() as server:
-        async with postgresql_database(server) as url:
-            yield url
+    async with postgresql_database(request.getfixturevalue("postgresql")) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -171,6 +176,21 @@ async def test_who_guesses_tokens_waits_whatever_they_say_of_their_address(
         assert (await redeem(running, token)).status_code == 429
         assert (await redeem(running, token, "203.0.113.2")).status_code == 201
     assert token not in caplog.text
+
+
+async def test_behind_a_listed_proxy_it_is_the_client_who_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None
+) -> None:
+    """A17: and what a client itself writes before the proxy does is not believed."""
+    proxy, url = "10.9.8.7", sqlite_database(tmp_path)
+    async with instances(1, tmp_path, monkeypatch, url, trusted_proxies=(proxy,)) as (running,):
+        token = await shown(running)
+        assert token
+        for number in range(11):
+            told = {"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.7"}
+            given = await redeem(running, new_setup_token().text, proxy, **told)
+            assert given.status_code == (403 if number < 10 else 429)
+        assert (await redeem(running, token, proxy, **{"X-Forwarded-For": "203.0.113.8"})).status_code == 201
 
 
 @pytest.mark.parametrize("body", [{}, {"token": 7}, {"token": ""}, {"token": "x" * 300}, {"token": "é\ud800"}, []])

@@ -19,8 +19,11 @@ from app.outbound.redis_counts import LEASE_SECONDS, RedisCounts
 from app.security.callers import ADMIN, EVERY, SCOPES, Caller, CallerLimits
 from app.settings import SettingsError, load
 from tests.app.backends import backend, json_reply
-from tests.app.gateways import KEY, Gateway, gateway
+from tests.app.gateway.streams import listening
+from tests.app.gateway_pairs import pair
+from tests.app.gateways import KEY, SERVERS, Gateway, gateway
 from tests.app.tenants import caller, client, make_key
+from tests.databases import postgresql_database, postgresql_server
 from tests.redis_servers import line_to, redis_process, redis_server
 
 PATIENT = 10.0
@@ -28,6 +31,8 @@ PATIENT = 10.0
 MOST = CallerLimits(calls_per_minute=100)
 WHO = Caller("key:1", SCOPES["call"], EVERY)
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "get_pet", "arguments": {"petId": 7}}}
+
+CLIENT = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +286,36 @@ async def test_a_gateway_starts_and_serves_without_its_redis_and_says_so(
                 assert counted is not None
                 await until(lambda counted=counted: counted.is_up)  # type: ignore[misc]
                 assert await told(each) == ("1", "ready")
+
+
+async def test_what_changes_reaches_the_other_instance_and_its_streams_while_redis_stalls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None, stored: Redis, redis: str
+) -> None:
+    """F19: that is the database's to tell, and calls go on."""
+    with postgresql_server() as server:
+        async with (
+            postgresql_database(server) as url,
+            line_to(redis) as line,
+            backend(json_reply(b'{"id": 7, "name": "Rex"}')) as api,
+            pair(tmp_path, monkeypatch, url, redis_url=line.url) as (one, two),
+        ):
+            line.stall()
+            await one.create(base_url=api.url)
+            made = await make_key(one, "call")
+            await two.application.access.keys.refresh()
+            await until(lambda: two.application.catalog.find("default", "pets") is not None)
+            async with client(two, made["key"]) as http:
+                assert [(await call(http)).status_code for _ in range(50)] == [200] * 50
+            fields = [("Host", "127.0.0.1"), ("Authorization", f"Bearer {KEY}"), ("Accept", "text/event-stream")]
+            async with listening(two.application, "/mcp/default/pets/sse", headers=fields) as stream:
+                await until(lambda: bool(stream.events))
+                posted = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": CLIENT}
+                assert (await two.http.post(stream.events[0][1], json=posted)).status_code == 202
+                await stream.until(1)
+                changed = await one.http.patch(f"{SERVERS}/pets/tools/get_pet", json={"enabled": False})
+                assert changed.status_code == 200
+                await until(lambda: len(stream.messages) > 1)
+                assert stream.messages[-1]["method"] == "notifications/tools/list_changed"
 
 
 async def test_a_gateway_without_the_setting_says_nothing_of_redis(served: Gateway) -> None:
