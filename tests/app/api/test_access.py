@@ -66,6 +66,25 @@ async def test_with_the_key_everything_works(
     assert (await anonymous.post("/mcp/default/pets", json=ping)).json()["result"] == {}
 
 
+async def test_who_guesses_the_operator_s_key_waits_and_nobody_else(service: Gateway) -> None:
+    """A17: whatever a client says of its address, and whatever else is asked from there with an API key."""
+    made = (await service.http.post("/api/v1/keys", json={"scopes": ["call"]})).json()
+
+    async def asked(key: str, address: str = "203.0.113.1", said: str = "") -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {key}", **({"X-Forwarded-For": said} if said else {})}
+        transport = httpx2.ASGITransport(service.application, client=(address, 40_000))
+        async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=headers) as http:
+            return await http.get(SERVERS)
+
+    answers = [await asked(f"guess-{number}", said=f"198.51.100.{number}") for number in range(12)]
+    assert [each.status_code for each in answers] == [401] * 10 + [429] * 2
+    assert {each.content for each in answers[:10]} == {(await asked("", "203.0.113.3")).content}
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert (await asked(KEY)).status_code == 429
+    assert (await asked(made["key"])).status_code == 200
+    assert (await asked(KEY, "203.0.113.2")).status_code == 200
+
+
 async def test_in_service_mode_loopback_and_private_addresses_are_not_called(service: Gateway) -> None:
     for host in ("127.0.0.1", "10.0.0.1", "[::1]", "localhost", "169.254.169.254"):
         answer = await service.http.post(SERVERS, json={"name": "x", "document_url": f"http://{host}:1/"})
