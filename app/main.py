@@ -97,6 +97,7 @@ class Application:
             connections=secrets.connections,
             namespaces=Namespaces(self.database, base.events, access.keys, secrets=base.keys),
             keys=access.keys,
+            setup=access.setup,
             idempotency=Idempotency(self.database, base.keys),
             issuers=access.issuers,
             metrics=metrics,
@@ -105,6 +106,7 @@ class Application:
             tool_port=GatewayTools(self.catalog, self.serving.calls, secrets.credentials),
             public_url=self.public_url,
             has_own_url=self._settings.public_url is not None,
+            redis=self.serving.counting.redis,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,7 +150,8 @@ class Application:
             if vault is not None:
                 turn = self.secrets.credentials.refresh
                 following.append(repeated(turn, seconds=self._settings.vault_ttl, name="reading secrets again"))
-            async with alongside(*following), self.access.keys.following(), self.audit.following():
+            counting, keys = self.serving.counting.following(), self.access.keys.following()
+            async with alongside(*following), counting, keys, self.audit.following():
                 yield
         finally:
             await self.serving.close()

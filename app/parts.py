@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app.adapters import Relay, small_documents
 from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
-from app.gateway.gauges import gateway_gauges
+from app.gateway.gauges import gateway_gauges, redis_gauges
+from app.gateway.leases import Leases
 from app.gateway.limits import Limits
+from app.gateway.open_streams import StreamBounds
 from app.gateway.reports import MeasuredUpstream
 from app.gateway.server import McpEndpoint
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
+from app.outbound.redis_counts import LEASE_SECONDS, RedisCounts
 from app.outbound.vault import Vault
 from app.registry import Database
 from app.registry.notifications import open_notifications
 from app.registry.process_channel import ProcessChannel
 from app.registry.records import Quota
+from app.security.attempts import Attempts
 from app.security.authentication import AdminKey, Authentication, Authenticator
 from app.security.callers import LOCAL, CallerLimits
 from app.security.issuer_keys import IssuerKeys
@@ -41,13 +46,14 @@ from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
+from app.services.setup import Setup
 from app.services.shared_tokens import SharedTokens
 from app.services.token_sources import TokenSources
 from app.services.tools import Tools
 from app.services.user_tokens import UserTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from app.gateway.reports import CallReports
     from app.settings import Settings
@@ -119,14 +125,18 @@ class Access:
         """Wire it; keys and issuers are read when the gateway starts."""
         settings = base.settings
         api_keys = ApiKeys()
+        attempts = Attempts()
         self.keys = Keys(base.database, api_keys, file=base.access_file("keys"))
+        has_other_way = settings.is_local or settings.admin_key is not None
+        self.setup = Setup(base.database, self.keys, attempts, is_open=not has_other_way)
         self._issuer_keys = IssuerKeys(small_documents(base.policy))
         self.issuers = Issuers(base.database, file=base.access_file("issuers"))
         self.resources = ProtectedResources(self.issuers, self._issuer_keys, public_url=base.public_url)
         if settings.is_local:
             self.authentication = Authentication([api_keys], otherwise=LOCAL)
         else:
-            admin: list[Authenticator] = [AdminKey(settings.admin_key.get_secret_value())] if settings.admin_key else []
+            key = settings.admin_key
+            admin: list[Authenticator] = [AdminKey(key.get_secret_value(), attempts)] if key else []
             known = [api_keys, *admin, self.resources]
             self.authentication = Authentication(known, challenge=self.resources.challenge)
 
@@ -143,13 +153,38 @@ class Publishing:
         database, events = base.database, base.events
         compiler = Compiler(imported)
         fetcher = DocumentFetcher(base.policy)
-        turns = ImportTurns(base.settings.namespace_imports)
+        turns = ImportTurns(base.settings.namespace_imports, in_all=base.settings.imports)
         self.tools = Tools(database, events)
         self.servers = Servers(database, compiler, events)
         self.importer = ImportDescription(database, compiler, fetcher, events, turns=turns)
         self.refreshing = Refreshing(database, self.importer, fetcher)
         self.revisions = Revisions(database, events)
         self.declared = DeclaredServers(database, self.importer, secrets.credentials, events)
+
+
+class CallCounting:
+    """The limits of callers, counted in this process, and by all instances where the operator has a Redis for that."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Wire it; nothing is asked before it follows."""
+        url = settings.redis_url
+        self.redis = RedisCounts(url.get_secret_value(), timeout=settings.redis_timeout) if url else None
+        self._leases = Leases(self.redis, seconds=LEASE_SECONDS) if self.redis else None
+        most = CallerLimits(settings.key_calls_per_minute, settings.key_concurrent_calls, settings.key_streams)
+        self.limits = Limits(most, leases=self._leases)
+
+    def gauges(self) -> tuple[Gauge, ...]:
+        """Give what metrics tell of it."""
+        return redis_gauges(self.redis) if self.redis else ()
+
+    @contextlib.asynccontextmanager
+    async def following(self) -> AsyncIterator[None]:
+        """Count together with the others, as long as the block runs."""
+        if self.redis is None or self._leases is None:
+            yield
+            return
+        async with self.redis.following(), self._leases.following():
+            yield
 
 
 class Serving:
@@ -162,14 +197,13 @@ class Serving:
         settings = base.settings
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(base.policy)
+        self.counting = CallCounting(settings)
         self.calls = ToolCalls(
             MeasuredUpstream(self._upstream, metrics),
             deadline=settings.call_timeout,
             credentials=secrets.credentials,
             tokens=secrets.tokens,
-            limits=Limits(
-                CallerLimits(settings.key_calls_per_minute, settings.key_concurrent_calls, settings.key_streams)
-            ),
+            limits=self.counting.limits,
             log=reports,
         )
         self._channel = ProcessChannel(base.notifications) if base.notifications else None
@@ -177,6 +211,7 @@ class Serving:
             self.catalog,
             self.calls,
             public_path=urlsplit(base.public_url).path,
+            streams=StreamBounds(of_namespace=settings.namespace_streams, idle=settings.stream_idle),
             relay=None if self._channel is None else Relay(self._channel),
             scopes=access.resources,
             keys=base.keys,
@@ -185,7 +220,7 @@ class Serving:
 
     def gauges(self) -> tuple[Gauge, ...]:
         """Give what metrics tell of it."""
-        return gateway_gauges(self.catalog, self._upstream, self.endpoint)
+        return (*gateway_gauges(self.catalog, self._upstream, self.endpoint), *self.counting.gauges())
 
     async def close(self) -> None:
         """Close the connections to the APIs and to the other processes."""

@@ -41,7 +41,7 @@ FORBIDDEN_NAMES = {
 SERVICE_PACKAGES = {
     *("alembic", "aiosqlite", "asyncpg", "sqlalchemy"),
     *("aiohttp", "http.client", "httpcore2", "httpx", "httpx2", "requests", "urllib.request", "urllib3"),
-    *("authlib", "fastapi", "joserfc", "mcp", "openapi_core", "starlette", "uvicorn", "werkzeug"),
+    *("authlib", "fastapi", "joserfc", "mcp", "openapi_core", "redis", "starlette", "uvicorn", "werkzeug"),
 }
 
 

@@ -20,6 +20,7 @@ from app.api import (
     problems,
     revisions,
     servers,
+    setup,
     tools,
 )
 from app.api.idempotency import IdempotentMutations
@@ -61,6 +62,7 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
         headers,
         connections,
         keys,
+        setup,
         audit,
     ):
         api.include_router(module.router)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, Protocol
 
 from fastapi import Depends, Path, Query, Request, Response
 
+from app.outbound.redis_counts import RedisCounts
 from app.registry import Database
 from app.security.callers import Caller, caller_of
 from app.security.protected_resources import ProtectedResources
@@ -25,6 +26,7 @@ from app.services.refreshing import Refreshing
 from app.services.revisions import Revisions
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
+from app.services.setup import Setup
 from app.services.tools import Tools
 from app.telemetry.metrics import Metrics
 from converters.request_plans import RequestPlan
@@ -57,7 +59,8 @@ class ToolPort(Protocol):
 class ControlPlane:
     """What the routes work with, wired in `app.main`.
 
-    Clients reach this gateway at `public_url`; `has_own_url` says that the operator set it.
+    Clients reach this gateway at `public_url`; `has_own_url` says that the operator set it. `redis` is where instances
+    count together.
     """
 
     database: Database
@@ -74,12 +77,14 @@ class ControlPlane:
     issuers: Issuers
     resources: ProtectedResources
     keys: Keys
+    setup: Setup
     metrics: Metrics
     idempotency: Idempotency
     audit: Audit
     tool_port: ToolPort
     public_url: str
     has_own_url: bool = False
+    redis: RedisCounts | None = None
 
 
 def _control(request: Request) -> ControlPlane:

@@ -70,6 +70,15 @@ class CreatedApiKey(ApiKey):
     key: str
 
 
+class SetupRequest(BaseModel):
+    """The set-up token, and what the first key is called."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: Annotated[str, Field(max_length=200, description="As it was shown at the first start.")]
+    name: Annotated[str, Field(max_length=200, description="What the key is for, for people.")] = "set-up"
+
+
 class ApiKeyList(BaseModel):
     """A page of keys."""
 

@@ -18,7 +18,8 @@ router = APIRouter(prefix="/api/v1/keys", tags=["keys"])
 _DEFAULT_NAMESPACE = "default"
 
 
-def _shown(record: ApiKeyRecord) -> ApiKey:
+def shown_key(record: ApiKeyRecord) -> ApiKey:
+    """Give what is told of a key."""
     grant = record.grant
     return ApiKey(
         id=record.id,
@@ -47,7 +48,7 @@ def _namespace(who: Caller) -> str:
 async def list_keys(control: Control, who: Who, cursor: Cursor = None, limit: Limit = 50) -> ApiKeyList:
     """List the keys for the namespaces that you reach, revoked ones included; never the keys themselves."""
     page = await control.keys.list(by=who, cursor=cursor, limit=limit)
-    return ApiKeyList(items=[_shown(each) for each in page.items], next_cursor=page.next_cursor)
+    return ApiKeyList(items=[shown_key(each) for each in page.items], next_cursor=page.next_cursor)
 
 
 @router.post("", status_code=201, operation_id="create_key", summary="Create a key", dependencies=[NOT_STORED])
@@ -61,7 +62,7 @@ async def create_key(control: Control, who: Who, body: NewApiKey) -> CreatedApiK
         limits=body.limits.model_dump(exclude_none=True) if body.limits else {},
     )
     created = await control.keys.create(body.name, grant=grant, expires_at=body.expires_at, by=who)
-    return CreatedApiKey(**_shown(created.record).model_dump(), key=created.text)
+    return CreatedApiKey(**shown_key(created.record).model_dump(), key=created.text)
 
 
 @router.delete("/{key}", status_code=204, operation_id="revoke_key", summary="Revoke a key")

@@ -60,6 +60,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "security_scheme_not_found": 404,
     "key_not_found": 404,
     "key_invalid": 422,
+    "setup_token_invalid": 403,
     "insufficient_scope": 403,
     "too_many_requests": 429,
     "credential_unbound": 422,

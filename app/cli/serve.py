@@ -20,7 +20,9 @@ from app.cli.connect import generic
 from app.cli.sources import read_local
 from app.cli.workers import Start, Supervisor, check, stop_listening
 from app.errors import CausewayError
+from app.security.authentication import SETUP_PATH
 from app.services.import_description import ImportOptions, Source
+from app.services.repeating import alongside
 from converters import DescriptionError
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _NAMESPACE: Final = "default"
 _STOP_SECONDS: Final = 25
 # Time to take the connections that are waiting when no more may come.
 _DRAIN_SECONDS: Final = 0.2
+# How often it is looked whether a database that is away is back.
+_LOOK_SECONDS: Final = 5.0
 
 
 @click.command("serve")
@@ -125,9 +129,11 @@ async def _serve(
     async with application.running():
         for name, place in [_split(text) for text in start.documents] if start else ():
             await _import(application, name, place)
-        async with _configured(application, start.folder if start else None):
+        configured = _configured(application, start.folder if start else None)
+        async with configured, contextlib.AsyncExitStack() as setting_up:
             if start is not None:
                 _announce(application)
+                await setting_up.enter_async_context(alongside(_offer_setup(application)))
             # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: None)
@@ -241,3 +247,21 @@ def _announce(application: Application) -> None:
         name, url = list(urls.items())[-1]
         click.echo(f"\nFor an MCP client (`causeway connect {name} --client cursor` prints others):")
         click.echo(generic(name.rpartition("/")[2], url))
+
+
+async def _offer_setup(application: Application) -> None:
+    """Show how the first key is made, where there is none and no other way in; waits for a database that is away."""
+    while not await application.database.is_ready():  # noqa: ASYNC110 - a database tells nobody that it is back
+        await asyncio.sleep(_LOOK_SECONDS)
+    offer = await application.access.setup.offer()
+    if offer is None:
+        return
+    if offer.token:
+        click.echo("\nThere is no key yet. This token makes the first one; it works once, and is not shown again:")
+        body = f'{{"token": "{offer.token}"}}'
+        click.echo(f"  curl {application.public_url}{SETUP_PATH} -H 'Content-Type: application/json' -d '{body}'")
+        return
+    click.echo(
+        f"\nThere is no key yet. The token that makes the first one was shown on {offer.since:%Y-%m-%d at %H:%M} UTC. "
+        "If it is lost, `causeway keys create NAME --scope admin --namespace '*'` makes a key in the database."
+    )

@@ -105,6 +105,7 @@ class ToolCalls:
             tool = find_tool(snapshot, name, caller)
             told = tool.name
             with self.limits.call(caller):
+                await self.limits.count(caller)
                 result = await self._call(snapshot, tool, arguments, caller=caller, on_chunk=on_chunk)
             code = _code(result)
         except CausewayError as error:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from app.gateway.catalog import SnapshotCatalog
     from app.gateway.server import McpEndpoint
     from app.outbound import HttpUpstream
+    from app.outbound.redis_counts import RedisCounts
 
     Gauges = tuple[Gauge, ...]
 
@@ -43,6 +44,23 @@ def lost_audit(lost: Callable[[], int]) -> Gauge:
     """Give how many calls are not in the audit."""
     name, text = "causeway_lost_audit_entries_total", "Tool calls that found no room to wait for the audit."
     return Gauge(name, text, lambda: [Sample({}, lost())], kind="counter")
+
+
+def redis_gauges(counts: RedisCounts) -> Gauges:
+    """Give how the Redis is in which instances count together."""
+    return (
+        Gauge(
+            "causeway_redis_up",
+            "Whether calls are counted in Redis: 1, or 0 while each instance counts by itself.",
+            lambda: [Sample({}, int(counts.is_up))],
+        ),
+        Gauge(
+            "causeway_redis_failures_total",
+            "Requests to Redis that failed or were not answered in time.",
+            lambda: [Sample({}, counts.failures)],
+            kind="counter",
+        ),
+    )
 
 
 def _served(catalog: SnapshotCatalog) -> Gauges:

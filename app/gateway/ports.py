@@ -55,6 +55,23 @@ class CredentialSource(Protocol):
         ...
 
 
+class SharedCounts(Protocol):
+    """Calls of the last minute as all instances count them together."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether somebody counts now."""
+        ...
+
+    async def take(self, subject: str, most: int, *, back: int = 0, second: int = 0) -> tuple[int, int, int] | None:
+        """Take some of the `most` calls that `subject` may make in a minute: how many, in which second of the counter.
+
+        Where none is left, the third is the seconds until one may be. `back` of those taken in `second` are given back;
+        with `most` 0 that is all. None where nobody counts.
+        """
+        ...
+
+
 class ScopeChallenges(Protocol):
     """What a client can ask its authorization server for."""
 

@@ -35,7 +35,7 @@ from app.gateway.http_exchange import (
 from app.gateway.kernel import Era, KernelError, classify, http_status
 from app.gateway.legacy_sse import LegacySse
 from app.gateway.messages import MessageError, error_bytes, result_bytes
-from app.gateway.open_streams import MAX_STREAMS, OpenStreams
+from app.gateway.open_streams import OpenStreams, StreamBounds
 from app.gateway.ports import Delivery, Posted
 from app.gateway.sealed_state import SealedState
 from app.gateway.sessions import HEADER, Elicitable, Sessions
@@ -84,7 +84,7 @@ class McpEndpoint:
         calls: ToolCalls,
         *,
         public_path: str = "",
-        max_streams: int = MAX_STREAMS,
+        streams: StreamBounds | None = None,
         relay: StreamRelay | None = None,
         scopes: ScopeChallenges | None = None,
         keys: SecretKeys | None = None,
@@ -94,7 +94,7 @@ class McpEndpoint:
         `scopes` knows what a client whose call is not permitted can ask for; `keys` seal what clients keep for us, by
         default so that this process alone can read it.
 
-        `max_streams` bounds the open streams of each server; `relay` leads to the other processes, where there are any.
+        `streams` bounds those that stay open; `relay` leads to the other processes, where there are any.
         """
         self._catalog = catalog
         self._scopes = scopes
@@ -103,7 +103,7 @@ class McpEndpoint:
         self._sessions = Sessions(state)
         self._back_channel = BackChannel(relay.process if relay else "p")
         self._dispatcher = Dispatcher(calls, Confirmations(state))
-        self._streams = OpenStreams(most=max_streams, limits=calls.limits)
+        self._streams = OpenStreams(streams or StreamBounds(), limits=calls.limits)
         self._subscriptions = Subscriptions(catalog, self._streams)
         self._legacy = LegacySse(
             catalog,

@@ -29,6 +29,7 @@ from app.registry.quotas import Quotas
 from app.registry.records import Quota
 from app.registry.revisions import Revisions
 from app.registry.servers import Servers
+from app.registry.setup import Setup
 from app.registry.shared_tokens import SharedTokens
 from app.registry.sources import Sources
 from app.registry.upgrades import is_current, upgrade
@@ -54,6 +55,7 @@ class Registry:
     sources: Sources
     connections: Connections
     keys: ApiKeys
+    setup: Setup
     idempotency_keys: IdempotencyKeys
     audit: Audit
 
@@ -107,6 +109,7 @@ class Database:
                 Sources(session),
                 Connections(session),
                 ApiKeys(session),
+                Setup(session),
                 IdempotencyKeys(session),
                 Audit(session),
             )

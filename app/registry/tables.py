@@ -317,6 +317,17 @@ class ApiKeyRow(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class SetupRow(Base):
+    """The token that makes the first key, of which only the digest is kept; there is one row at most."""
+
+    __tablename__ = "setup"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    digest: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    used_at: Mapped[datetime | None]
+
+
 class IdempotencyKeyRow(Base):
     """A request that is under way until `claimed_until`, or was answered; `fingerprint` tells it from others.
 

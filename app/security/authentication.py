@@ -11,12 +11,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from app.security.access_tokens import looks_like_token
 from app.security.callers import ADMIN, NOBODY, Caller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+    from app.security.attempts import Attempts
+
+SETUP_PATH: Final = "/api/v1/setup"
+"""Where a set-up token, which is in the body, makes the first key."""
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", SETUP_PATH})
 """Paths that are answered without a credential."""
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 """Below it is what tells clients where to get a credential (RFC 9728 section 3)."""
@@ -60,13 +65,29 @@ class Authenticator(Protocol):
 class AdminKey:
     """The operator's key, from the settings."""
 
-    def __init__(self, key: str) -> None:
-        """Take the key."""
+    def __init__(self, key: str, attempts: Attempts | None = None) -> None:
+        """Take the key; `attempts` count who guesses it."""
         self._key = key.encode()
+        self._attempts = attempts
 
     async def authenticate(self, presented: Presented) -> Caller | Refusal | None:
-        """Compare bytes, in a time that does not depend on where they differ."""
-        return ADMIN if hmac.compare_digest(presented.credential, self._key) else None
+        """Compare bytes, in a time that does not depend on where they differ.
+
+        Who guesses is not told for a while, right or wrong. What has the form of an access token is no guess.
+        """
+        wait = self._attempts.wait(presented.address) if self._attempts else 0
+        if wait and not looks_like_token(presented.credential):
+            return Refusal(
+                429,
+                "too_many_requests",
+                f"Too many wrong keys came from there: wait {wait} seconds.",
+                ((b"retry-after", str(wait).encode()),),
+            )
+        if hmac.compare_digest(presented.credential, self._key):
+            return ADMIN
+        if self._attempts and not looks_like_token(presented.credential):
+            self._attempts.failed(presented.address)
+        return None
 
 
 async def basic_challenge(path: str) -> bytes:  # noqa: ARG001 - the same for every path

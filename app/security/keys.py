@@ -1,7 +1,8 @@
 """API keys: `cwk_`, 43 letters and digits of a secret of 256 bits, and 6 of a checksum.
 
 Only a key's SHA-256 is stored: a secret of 256 bits at random cannot be found by trying, so that a slow hash would cost
-every request and protect nothing. The checksum tells a key that was cut or mistyped from one that is not known.
+every request and protect nothing. The checksum tells a key that was cut or mistyped from one that is not known. The
+token that makes the first key is of the same form and begins with `cws_`.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from app.security.authentication import Presented
 
 _START: Final = "cwk_"
+_SETUP_START: Final = "cws_"
 _LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET: Final = 43
 _CHECKSUM: Final = 6
 _SHOWN: Final = len(_START) + 6
-_FORM: Final = re.compile(rb"cwk_[0-9A-Za-z]{%d}" % (_SECRET + _CHECKSUM))
-_ANYWHERE: Final = re.compile(rb"cwk_[0-9A-Za-z]{%d}" % _SECRET)
+_FORM: Final = re.compile(rb"cw[ks]_[0-9A-Za-z]{%d}" % (_SECRET + _CHECKSUM))
+_ANYWHERE: Final = re.compile(rb"cw[ks]_[0-9A-Za-z]{%d}" % _SECRET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,17 @@ class KnownKey:
 
 def new_key() -> NewKey:
     """Make a key from the operating system's randomness."""
+    return _made(_START)
+
+
+def new_setup_token() -> NewKey:
+    """Make a token for the first key, alike."""
+    return _made(_SETUP_START)
+
+
+def _made(start: str) -> NewKey:
     secret = _written(secrets.randbits(256), _SECRET)
-    text = f"{_START}{secret}{_checksum(secret)}"
+    text = f"{start}{secret}{_checksum(secret)}"
     return NewKey(text, digest_of(text.encode()), text[:_SHOWN])
 
 
@@ -65,6 +76,15 @@ def digest_of(key: bytes) -> bytes:
 
 def is_key(credential: bytes) -> bool:
     """Tell whether a credential has the form and the checksum of a key; whether it is one, the registry knows."""
+    return looks_like_key(credential) and _is_whole(credential)
+
+
+def is_setup_token(text: bytes) -> bool:
+    """Tell whether a text has the form and the checksum of a set-up token."""
+    return text.startswith(_SETUP_START.encode()) and _is_whole(text)
+
+
+def _is_whole(credential: bytes) -> bool:
     if _FORM.fullmatch(credential) is None:
         return False
     text = credential.decode("ascii")

@@ -38,8 +38,8 @@ _OWN: Final = Rule(frozenset({"admin"}))
 _OWN_NAMESPACE: Final = Rule(frozenset({"admin"}), whole="namespace")
 _OPERATE: Final = Rule(frozenset({"admin"}), whole="gateway")
 
-OPEN: Final = frozenset({"healthz", "readyz", "protected_resource"})
-"""Operations for everybody, shown a credential or not."""
+OPEN: Final = frozenset({"healthz", "readyz", "protected_resource", "set_up"})
+"""Operations for everybody, shown a credential or not. What sets up takes a token in its body."""
 
 RULES: Final[Mapping[str, Rule]] = {
     "metrics": _OPERATE,

@@ -1,4 +1,7 @@
-"""Whose turn it is to import: a namespace has a few imports under way and a few waiting, so that others have theirs."""
+"""Whose turn it is to import: a namespace has a few imports under way and a few waiting, so that others have theirs.
+
+Each import is a process of its own, so that there are not more of them in all than a machine can take.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ _RETRY_SECONDS: Final = 10
 class ImportTurns:
     """Gives each namespace its turns, in the order they were asked for."""
 
-    def __init__(self, at_once: int) -> None:
-        """Let `at_once` imports of each namespace run."""
+    def __init__(self, at_once: int, *, in_all: int = 4) -> None:
+        """Let `at_once` imports of each namespace run, and `in_all` of all of them."""
         self._at_once = at_once
+        self._all = asyncio.Semaphore(in_all)
         self._free: dict[str, asyncio.Semaphore] = {}
         self._there: Counter[str] = Counter()
 
@@ -34,7 +38,7 @@ class ImportTurns:
         free = self._free.setdefault(namespace, asyncio.Semaphore(self._at_once))
         self._there[namespace] += 1
         try:
-            async with free:
+            async with free, self._all:
                 yield
         finally:
             self._there[namespace] -= 1

@@ -84,21 +84,12 @@ class Keys:
         _check_expiry(expires_at)
         if "*" not in grant.tools and set(grant.scopes) != {"call"}:
             raise InvalidKeyError("Tools narrow what may be called: a key with `tools` has the scope `call` alone.")
-        made = new_key()
-        new = NewApiKey(
-            id=secrets.token_hex(8),
-            digest=made.digest,
-            prefix=made.prefix,
-            name=name,
-            grant=grant,
-            created_by=by.subject,
-            expires_at=expires_at,
-        )
+        new, text = key_made(name, grant, expires_at=expires_at, created_by=by.subject)
         async with self._database.transaction() as registry:
             record = await registry.keys.add(new)
             note_target(target=new.id)
         await self.refresh()
-        return CreatedKey(record, made.text)
+        return CreatedKey(record, text)
 
     async def list(self, *, by: Caller, cursor: str | None, limit: int) -> Page[ApiKeyRecord]:
         """Give a page of the keys for the namespaces that `by` reaches, revoked ones included."""
@@ -178,6 +169,21 @@ def _check_expiry(expires_at: datetime | None) -> None:
         raise InvalidKeyError("`expires_at` has passed already.")
     if expires_at is not None and expires_at > now + _LONGEST:
         raise InvalidKeyError("`expires_at` is more than 100 years away: leave it out for a key that does not expire.")
+
+
+def key_made(name: str, grant: KeyGrant, *, expires_at: datetime | None, created_by: str) -> tuple[NewApiKey, str]:
+    """Make a key: what is to be stored of it, and its text."""
+    made = new_key()
+    new = NewApiKey(
+        id=secrets.token_hex(8),
+        digest=made.digest,
+        prefix=made.prefix,
+        name=name,
+        grant=grant,
+        created_by=created_by,
+        expires_at=expires_at,
+    )
+    return new, made.text
 
 
 def caller_of_key(key_id: str, grant: KeyGrant) -> Caller:

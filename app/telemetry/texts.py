@@ -19,7 +19,7 @@ _SECRET: Final = re.compile(
     r"|(?P<scheme>\b(?:bearer|basic|digest))\s+[^\s,;\"']{6,}"
     r"|(?P<name>\b(?:api[_-]?key|access[_-]?token|refresh[_-]?token|client[_-]?secret|password|authorization)"
     r"[\"']?\s*[=:]\s*[\"']?)(?:[a-z]+ +)?[^\s&\"',;]+"
-    r"|\bcwk_[A-Za-z0-9]{8,}",
+    r"|\bcw[ks]_[A-Za-z0-9]{8,}",
     re.IGNORECASE,
 )
 _USER: Final = re.compile(r"(://)[^\s/@]+@")

@@ -92,10 +92,16 @@ def test_local_mode_is_loopback_without_a_key(host: str, key: str | None, is_loc
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "gateway.example", ""])  # noqa: S104
-@pytest.mark.parametrize("key", [None, "", "short", "k" * (MIN_KEY_LENGTH - 1)])
-def test_beyond_this_machine_a_key_of_some_length_is_needed(host: str, key: str | None) -> None:
+@pytest.mark.parametrize("key", ["", "short", "k" * (MIN_KEY_LENGTH - 1)])
+def test_a_key_has_some_length(host: str, key: str) -> None:
     with pytest.raises(SettingsError, match="CAUSEWAY_ADMIN_KEY must be set to at least 16 characters"):
         load(host=host, admin_key=key)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "gateway.example", ""])  # noqa: S104
+def test_beyond_this_machine_it_is_service_mode_with_or_without_a_key(host: str) -> None:
+    """A20: without one there is the set-up, never a default key."""
+    assert (load(host=host).is_local, load(host=host).admin_key) == (False, None)
 
 
 @pytest.mark.parametrize("key", ["", "short"])

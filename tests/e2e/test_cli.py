@@ -273,12 +273,12 @@ def test_a_taken_port_is_one_sentence_and_3(gateway: Gateway, tmp_path: Path) ->
     assert str(gateway.port) in done.stderr
 
 
-def test_beyond_loopback_a_key_is_needed_and_the_sentence_names_the_setting(tmp_path: Path) -> None:
+def test_beyond_loopback_a_secret_key_is_needed_and_the_sentence_names_the_setting(tmp_path: Path) -> None:
     done = run_causeway("serve", "--host", "0.0.0.0", "--port", "0", folder=tmp_path)  # noqa: S104 - refused
 
     assert (done.returncode, done.stdout) == (2, "")
     assert_one_sentence(done.stderr)
-    assert "CAUSEWAY_ADMIN_KEY" in done.stderr
+    assert "CAUSEWAY_SECRET_KEY" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from app.registry import Database
 from tests.app.gateways import KEY, PUBLIC_URL, SERVERS, Gateway, gateway
 
 OPEN = {"/healthz", "/readyz"}
+SETUP = "/api/v1/setup"
 METADATA = "/.well-known/oauth-protected-resource/mcp/{namespace}/{server}"
 
 
@@ -38,7 +39,9 @@ def routes_of(found: Iterable[Any]) -> Iterator[tuple[str, str]]:
             yield from ((method, each.path) for method in each.methods)
 
 
-async def test_without_a_key_every_route_but_health_is_401(service: Gateway, anonymous: httpx2.AsyncClient) -> None:
+async def test_without_a_key_every_route_but_health_and_the_set_up_is_401(
+    service: Gateway, anonymous: httpx2.AsyncClient
+) -> None:
     description = (await service.http.get("/api/openapi.json")).json()
     described = {(method.upper(), path) for path, item in description["paths"].items() for method in item}
     found = set(routes_of(service.application._api.routes))  # noqa: SLF001 - nobody else shows its routes
@@ -48,7 +51,8 @@ async def test_without_a_key_every_route_but_health_is_401(service: Gateway, ano
     elsewhere = {("GET", "/mcp/default/pets"), ("POST", "/mcp/default/pets"), ("POST", "/mcp/x/y"), ("GET", "/nope")}
     for method, path in sorted(found | elsewhere | {("OPTIONS", SERVERS), ("GET", "/")}):
         answer = await anonymous.request(method, re.sub(r"\{[^}]*\}", "1", path), json={})
-        assert answer.status_code == (200 if path in OPEN else 404 if path == METADATA else 401), (method, path)
+        expected = {**dict.fromkeys(OPEN, 200), METADATA: 404, SETUP: 422}.get(path, 401)
+        assert answer.status_code == expected, (method, path)
 
 
 @pytest.mark.parametrize("header", [("Authorization", f"Bearer {KEY}"), ("X-API-Key", KEY)])
@@ -60,6 +64,25 @@ async def test_with_the_key_everything_works(
     assert (await anonymous.get(SERVERS)).status_code == 200
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     assert (await anonymous.post("/mcp/default/pets", json=ping)).json()["result"] == {}
+
+
+async def test_who_guesses_the_operator_s_key_waits_and_nobody_else(service: Gateway) -> None:
+    """A17: whatever a client says of its address, and whatever else is asked from there with an API key."""
+    made = (await service.http.post("/api/v1/keys", json={"scopes": ["call"]})).json()
+
+    async def asked(key: str, address: str = "203.0.113.1", said: str = "") -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {key}", **({"X-Forwarded-For": said} if said else {})}
+        transport = httpx2.ASGITransport(service.application, client=(address, 40_000))
+        async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL, headers=headers) as http:
+            return await http.get(SERVERS)
+
+    answers = [await asked(f"guess-{number}", said=f"198.51.100.{number}") for number in range(12)]
+    assert [each.status_code for each in answers] == [401] * 10 + [429] * 2
+    assert {each.content for each in answers[:10]} == {(await asked("", "203.0.113.3")).content}
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert (await asked(KEY)).status_code == 429
+    assert (await asked(made["key"])).status_code == 200
+    assert (await asked(KEY, "203.0.113.2")).status_code == 200
 
 
 async def test_in_service_mode_loopback_and_private_addresses_are_not_called(service: Gateway) -> None:

@@ -68,7 +68,7 @@ async def routes(kept: Gateway) -> list[Route]:
 
 async def test_every_route_has_a_rule_and_every_rule_a_route(routes: list[Route]) -> None:
     assert {each.operation for each in routes} == RULES.keys() | OPEN
-    assert {"healthz", "readyz", "protected_resource"} == OPEN
+    assert {"healthz", "readyz", "protected_resource", "set_up"} == OPEN
 
 
 def test_what_is_not_in_the_table_is_for_nobody() -> None:
@@ -96,8 +96,9 @@ async def test_the_documentation_is_the_table(routes: list[Route]) -> None:
         "",
         "What a key may do with the control plane, printed from the one table that is enforced. A key reaches the",
         "namespace, servers and tools that it was made for; everything else is 404, whether it is there or not. What",
-        "is there and not permitted is 403 `insufficient_scope`. Without a valid key every route is 401 but `/healthz`",
-        "and `/readyz`. MCP servers (`/mcp/...`) need the scope `call`.",
+        "is there and not permitted is 403 `insufficient_scope`. Without a valid key every route is 401 but",
+        "`/healthz`, `/readyz` and `/api/v1/setup`, which takes the set-up token. MCP servers (`/mcp/...`) need the",
+        "scope `call`.",
         "",
         f"| operation | route | {' | '.join(ROLES)} |",
         f"|---|---|{'---|' * len(ROLES)}",

@@ -12,9 +12,10 @@ import pytest
 from app.gateway import legacy_sse
 from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
-from app.gateway.open_streams import OpenStream
+from app.gateway.http_exchange import HttpError
+from app.gateway.open_streams import OpenStream, OpenStreams, StreamBounds
 from app.gateway.server import McpEndpoint
-from app.security.callers import ADMIN, EVERY, LOCAL, NOBODY, Caller
+from app.security.callers import ADMIN, EVERY, LOCAL, NOBODY, SCOPES, Caller
 from converters.results import ApiResponse
 from tests.app.asgi import Answer, Asgi, Exchange, answer
 from tests.app.descriptions import description, operation, snapshot
@@ -221,6 +222,9 @@ async def test_every_stream_ends_when_the_process_stops() -> None:
 # --- bounds of a stream
 
 
+KEPT_ALIVE = b": keep-alive\n\n"
+
+
 async def test_a_stream_without_events_is_kept_alive() -> None:
     stream = OpenStream(keep_alive=0.01)
     exchange = Exchange(lambda _, receive, send: stream.run(receive, send))
@@ -230,6 +234,24 @@ async def test_a_stream_without_events_is_kept_alive() -> None:
     given = await task
     assert given is not None
     assert given.body.startswith(b": keep-alive\n\n: keep-alive\n\n")
+
+
+async def test_a_stream_on_which_nothing_is_told_ends_after_a_while_and_frees_its_place() -> None:
+    """D06: what is told begins the while anew."""
+    streams = OpenStreams(StreamBounds(of_server=1, idle=0.05))
+    stream, sent = OpenStream(keep_alive=0.01, last=b"bye"), list[bytes]()
+
+    async def send(event: Any) -> None:
+        sent.append(event.get("body", b""))
+        if sent.count(KEPT_ALIVE) == 2 and b"event" not in sent:
+            with pytest.raises(HttpError):
+                streams.check("default/pets", LOCAL)
+            stream.push(b"event")
+
+    async with asyncio.timeout(20):
+        await streams.run("default/pets", stream, LOCAL, receive=asyncio.Event().wait, send=send)  # type: ignore[arg-type]
+    assert sent == [b"", *[KEPT_ALIVE] * 2, b"event", *[KEPT_ALIVE] * 4, b"bye"]
+    streams.check("default/pets", LOCAL)
 
 
 async def test_the_stream_of_a_client_that_does_not_read_ends() -> None:
@@ -250,7 +272,7 @@ async def test_streams_of_a_server_are_bounded_and_those_of_others_are_not_touch
     catalog = SnapshotCatalog()
     for name in ("pets", "cats"):
         catalog.put(snapshot(name=name))
-    app = McpEndpoint(catalog, ToolCalls(FakeUpstream(PET), deadline=1), max_streams=1)
+    app = McpEndpoint(catalog, ToolCalls(FakeUpstream(PET), deadline=1), streams=StreamBounds(of_server=1))
     async with listening(app, SSE):
         refused = await answer(app, method="GET", path=SSE)
         assert (refused.status, refused.header("retry-after")) == (503, "30")
@@ -278,3 +300,21 @@ async def test_a_message_that_reaches_another_process_finds_its_stream() -> None
         unknown = path.replace("sessionId=one.", "sessionId=three.")
         refused = await answer(both["two"], path=unknown, headers=JSON, chunks=[request("ping")])
         assert refused.status == 404
+
+
+async def test_streams_of_a_namespace_are_bounded_whoever_opens_them_and_others_have_theirs() -> None:
+    """D06."""
+    catalog = SnapshotCatalog()
+    for namespace, name in (("default", "pets"), ("default", "cats"), ("team-a", "pets")):
+        catalog.put(snapshot(namespace=namespace, name=name))
+    app = McpEndpoint(catalog, ToolCalls(FakeUpstream(PET), deadline=1), streams=StreamBounds(of_namespace=2))
+    first, second, third = (Caller(f"key:{each}", SCOPES["call"], EVERY) for each in "123")
+    async with listening(app, SSE, caller=first), listening(app, SSE, caller=second):
+        for path in (SSE, SSE.replace("pets", "cats")):
+            refused = await answer(app, method="GET", path=path, caller=third)
+            assert (refused.status, refused.header("retry-after")) == (503, "30")
+            assert "namespace" in refused.json()["detail"]
+        async with listening(app, SSE.replace("default", "team-a"), caller=third) as other:
+            assert other.status == 200
+    async with listening(app, SSE.replace("pets", "cats"), caller=third) as again:
+        assert again.status == 200

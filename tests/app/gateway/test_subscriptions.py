@@ -12,6 +12,7 @@ import pytest
 
 from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
+from app.gateway.open_streams import StreamBounds
 from app.gateway.server import McpEndpoint
 from tests.app.asgi import Answer
 from tests.app.descriptions import snapshot
@@ -25,7 +26,9 @@ WANTED = {"toolsListChanged": True, "promptsListChanged": True, "resourceSubscri
 def served(*, max_streams: int = 10) -> tuple[SnapshotCatalog, McpEndpoint]:
     catalog = SnapshotCatalog()
     catalog.put(snapshot())
-    return catalog, McpEndpoint(catalog, ToolCalls(FakeUpstream(), deadline=1), max_streams=max_streams)
+    return catalog, McpEndpoint(
+        catalog, ToolCalls(FakeUpstream(), deadline=1), streams=StreamBounds(of_server=max_streams)
+    )
 
 
 @asynccontextmanager
