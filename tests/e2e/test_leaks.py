@@ -28,7 +28,7 @@ SECONDS = 60
 PATHS: dict[str, Any] = {
     "/pets/{id}": {"get": {"operationId": "get_pet", "parameters": [parameter("id", "path", {"type": "integer"})]}}
 }
-CALL = {"name": "get_pet", "arguments": {"id": 7}}
+CALL: dict[str, Any] = {"name": "get_pet", "arguments": {"id": 7}}
 
 
 class Held(NamedTuple):
@@ -236,9 +236,9 @@ async def test_a_client_that_closes_the_stream_of_its_answer_ends_the_request_to
         http.stream("POST", watched.gateway.mcp_url("pets"), json=message, headers=headers) as response,
     ):
         lines = response.aiter_lines()
-        while not (line := await anext(lines)).startswith("data: "):
+        while not (told := await anext(lines)).startswith("data: "):
             pass
-        assert json.loads(line.removeprefix("data: "))["params"]["progress"] == 1
+        assert json.loads(told.removeprefix("data: "))["params"]["progress"] == 1
         assert (await held(watched.gateway)).active == 1
     async with asyncio.timeout(SECONDS):
         await watched.api.emptied()
