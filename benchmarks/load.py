@@ -19,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,7 @@ class Usage(NamedTuple):
     descriptors: int
     tasks: int
     streams: int
+    kinds: dict[str, int]
 
 
 @dataclass
@@ -72,18 +74,24 @@ class Run:
     async def usage(self) -> Usage:
         """Measure now. The connection that asks is one of those counted, each time."""
         metrics = await self.control("GET", "/metrics")
+        kinds = descriptors(self.pid)
         return Usage(
             time.monotonic(),
             memory(self.pid),
-            descriptors(self.pid),
+            kinds.total(),
             int(_metric(metrics, "causeway_tasks")),
             int(_metric(metrics, "causeway_open_streams")),
+            dict(kinds),
         )
 
 
-def descriptors(pid: int) -> int:
-    """Count the files and connections that a process has open."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def descriptors(pid: int) -> Counter[str]:
+    """Count the files and connections that a process has open, by kind: `socket`, `pipe`, or a file's name."""
+    kinds: Counter[str] = Counter()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            kinds[each.readlink().name.partition(":")[0]] += 1
+    return kinds
 
 
 def _metric(text: str, name: str) -> float:
@@ -100,6 +108,13 @@ async def set_up(run: Run, api: str, namespaces: int) -> None:
         body = {"name": "echo", "document": tenant.description()}
         await run.control("POST", f"/api/v1/namespaces/{name}/servers", body)
         run.tenants.append(tenant)
+
+
+async def fill_pools(run: Run) -> None:
+    """Have every connection to the database that the gateway may have made: it keeps them."""
+    for _ in range(5):
+        reads = (run.control("GET", f"/api/v1/namespaces/tenant-{n % len(run.tenants)}/servers") for n in range(50))
+        await asyncio.gather(*reads)
 
 
 async def import_now_and_then(run: Run, tally: Tally, *, pause: float, until: float) -> None:
@@ -171,6 +186,7 @@ def report(tally: Tally, run: Run, before: Usage, after: Usage, *, slope: float)
     for name in ("memory", "descriptors", "tasks", "streams"):
         most = max(getattr(each, name) for each in run.samples)
         print(f"| {name} | {getattr(before, name):,.0f} | {most:,.0f} | {getattr(after, name):,.0f} |")
+    print(f"\nDescriptors: {before.kinds} before, {after.kinds} after.")
     print(f"\nMemory: {slope:+.2f} MiB a minute after the warm-up.\n\nErrors: {sum(tally.errors.values())}")
     for error, count in tally.errors.most_common(20):
         print(f"  {count} x {error}")
@@ -235,6 +251,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         await set_up(run, api, options.namespaces)
         given = {"clients": options.clients, "pause": options.pause, "imports": options.imports}
         # Threads, database connections and caches are made at the first use: what is there then is the baseline.
+        await fill_pools(run)
         await load(run, Tally(), seconds=WARM_UP, **given)
         before = await settled(run)
         run.samples.clear()

@@ -28,6 +28,7 @@ from app.registry.outages import outages_raised
 from app.registry.quotas import Quotas
 from app.registry.records import Quota
 from app.registry.revisions import Revisions
+from app.registry.served_servers import ServedServers
 from app.registry.servers import Servers
 from app.registry.shared_tokens import SharedTokens
 from app.registry.sources import Sources
@@ -56,6 +57,7 @@ class Registry:
     keys: ApiKeys
     idempotency_keys: IdempotencyKeys
     audit: Audit
+    served: ServedServers
 
 
 class Database:
@@ -109,6 +111,7 @@ class Database:
                 ApiKeys(session),
                 IdempotencyKeys(session),
                 Audit(session),
+                ServedServers(session),
             )
             yield registry
             if not read_only:
