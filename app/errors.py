@@ -81,7 +81,7 @@ class UpstreamUnavailableError(UpstreamError):
 
 
 class UpstreamBusyError(UpstreamError):
-    """As many calls of the API as are permitted are under way; nothing was sent."""
+    """As many calls of the API as are permitted, or as the gateway has room for, are under way; nothing was sent."""
 
     code = "upstream_busy"
 

@@ -22,6 +22,17 @@ LARGE: Final = json.dumps(
 _LIST: Final = Path(os.environ["BENCH_LIST"]) if "BENCH_LIST" in os.environ else None
 
 
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """Be an API that says what it was asked: the path and the body."""
+    if scope["type"] == "http":
+        body = b""
+        while (event := await receive())["type"] == "http.request":
+            body += event.get("body", b"")
+            if not event.get("more_body"):
+                break
+        await answer(send, json.dumps({"path": scope["path"], "body": body.decode()}).encode())
+
+
 async def answer(send: Any, body: bytes) -> None:
     """Answer 200 with a JSON body."""
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

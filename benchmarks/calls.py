@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -186,17 +187,25 @@ def uvicorn(app: str, port: int, **environment: str) -> contextlib.AbstractConte
     return running(command, cwd=HERE, env={**os.environ, **environment})
 
 
-def gateway(folder: Path, *documents: Path) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
-    """Serve documents with Causeway in service mode, where every request needs a key."""
+def gateway(folder: Path, *documents: Path, **given: str) -> contextlib.AbstractContextManager[subprocess.Popen[str]]:
+    """Serve documents with Causeway in service mode, where every request needs a key; `given` settings are added."""
     command = [sys.executable, "-c", "from app.cli import main; main()", "serve", "--port", "0"]
     settings = {
         "CAUSEWAY_DATA_DIR": str(folder),
         "CAUSEWAY_ADMIN_KEY": KEY,
         "CAUSEWAY_SECRET_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "CAUSEWAY_EGRESS_ALLOW": "127.0.0.0/8",
+        **given,
     }
     command += [f"{path.stem}={path}" for path in documents]
     return running(command, env={**os.environ, **settings}, stdout=subprocess.PIPE)
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def address_of(process: subprocess.Popen[str]) -> str:

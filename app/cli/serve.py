@@ -16,6 +16,7 @@ import click
 
 from app import settings as app_settings
 from app.cli import Failure
+from app.cli.client_connections import bounded, most_connections
 from app.cli.connect import generic
 from app.cli.sources import read_local
 from app.cli.workers import Start, Supervisor, check, stop_listening
@@ -74,8 +75,19 @@ def _run(settings: Settings, listener: socket.socket, start: Start | None, start
     from app.telemetry import logs
 
     logs.configure(settings)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, listener, start, started=started))
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, listener, start, started=started))
+    finally:
+        _leave_standard_error()
+
+
+def _leave_standard_error() -> None:
+    """Leave behind what could not be written to the log: Python ends with 120 where it cannot either."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = None
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -106,6 +118,7 @@ async def _serve(
     settings: Settings, listener: socket.socket, start: Start | None, *, started: Callable[[], None]
 ) -> None:
     import uvicorn
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     from app.main import Application
 
@@ -123,7 +136,7 @@ async def _serve(
         date_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_STOP_SECONDS,
-        http="httptools",
+        http=bounded(HttpToolsProtocol, most_connections()),
         ws="none",
     )
     async with application.running():

@@ -5,6 +5,7 @@ The client's own text is never shown: it may hold the URL with its query, or an 
 
 from __future__ import annotations
 
+import errno
 import ssl
 from typing import Final
 
@@ -12,6 +13,7 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 
 from app.errors import (
+    UpstreamBusyError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamResetError,
@@ -30,6 +32,8 @@ class AddressDeniedError(OSError):
         self.address = address
 
 
+# No open file, memory or port is left for a connection: that says nothing about the API.
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 _CERTIFICATE: Final = "The API's certificate is not valid"
 
 # The client's error, ours, the sentence, and whether the same request may well succeed soon. The first
@@ -63,6 +67,8 @@ def translated(error: Exception) -> UpstreamError:
     """Turn an error of the client into ours."""
     if denied_address(error):
         return denied()
+    if _errno(error) in _EXHAUSTED:
+        return UpstreamBusyError("The gateway has no room for another connection: try again later.", retry_after=1.0)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return UpstreamUnreachableError(_certificate_sentence(error.certificate_error))
     for kind, ours, sentence, is_transient in _SENTENCES:
@@ -75,6 +81,11 @@ def denied_address(error: Exception) -> str:
     """Give the address that the policy did not permit, "" where the error is another one. For the operator alone."""
     inner = getattr(error, "os_error", None)
     return inner.address if isinstance(inner, AddressDeniedError) else ""
+
+
+def _errno(error: Exception) -> int | None:
+    inner = getattr(error, "os_error", error)
+    return inner.errno if isinstance(inner, OSError) else None
 
 
 def _certificate_sentence(error: Exception) -> str:

@@ -13,7 +13,7 @@ from app.registry.lookups import ServerKey, server_key
 from app.registry.records import CredentialRecord, NewCredential, ServerName
 from app.registry.tables import CredentialRow, ServerRow, now
 
-_SELECT: Final = select(
+SELECT_CREDENTIALS: Final = select(
     ServerRow.namespace,
     ServerRow.name.label("server"),
     CredentialRow.scheme,
@@ -36,7 +36,7 @@ class Credentials:
     async def list(self, namespace: str, server: str) -> tuple[CredentialRecord, ...]:
         """Return a server's credentials in order of scheme, or raise `ServerNotFound`."""
         key = await server_key(self._session, ServerName(namespace, server))
-        query = _SELECT.where(CredentialRow.server_id == key.id).order_by(CredentialRow.scheme)
+        query = SELECT_CREDENTIALS.where(CredentialRow.server_id == key.id).order_by(CredentialRow.scheme)
         return tuple(CredentialRecord(**row._asdict()) for row in await self._session.execute(query))
 
     async def put(self, namespace: str, server: str, *, scheme: str, new: NewCredential) -> CredentialRecord:
@@ -48,7 +48,7 @@ class Credentials:
         if await self._session.scalar(changed) is None:
             await self._session.execute(insert(CredentialRow).values(server_id=key.id, scheme=scheme, **values))
         await self._touch(key)
-        row = (await self._session.execute(_SELECT.where(*place))).one()
+        row = (await self._session.execute(SELECT_CREDENTIALS.where(*place))).one()
         return CredentialRecord(**row._asdict())
 
     async def delete(self, namespace: str, server: str, *, scheme: str) -> None:
@@ -65,7 +65,7 @@ class Credentials:
 
     async def sealed_with(self, key_ids: Collection[str]) -> tuple[CredentialRecord, ...]:
         """Return the credentials of all servers that are sealed with one of these keys."""
-        rows = await self._session.execute(_SELECT.where(CredentialRow.key_id.in_(key_ids)))
+        rows = await self._session.execute(SELECT_CREDENTIALS.where(CredentialRow.key_id.in_(key_ids)))
         return tuple(CredentialRecord(**row._asdict()) for row in rows)
 
     async def reseal(self, record: CredentialRecord, new: NewCredential) -> bool:

@@ -28,6 +28,7 @@ from app.registry.outages import outages_raised
 from app.registry.quotas import Quotas
 from app.registry.records import Quota
 from app.registry.revisions import Revisions
+from app.registry.served_servers import ServedServers
 from app.registry.servers import Servers
 from app.registry.setup import Setup
 from app.registry.shared_tokens import SharedTokens
@@ -58,6 +59,7 @@ class Registry:
     setup: Setup
     idempotency_keys: IdempotencyKeys
     audit: Audit
+    served: ServedServers
 
 
 class Database:
@@ -112,6 +114,7 @@ class Database:
                 Setup(session),
                 IdempotencyKeys(session),
                 Audit(session),
+                ServedServers(session),
             )
             yield registry
             if not read_only:

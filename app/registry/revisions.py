@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, Final
 
 from anyio import to_thread
-from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.registry.errors import InvalidCursor, ToolNotFound
@@ -35,6 +34,7 @@ from app.registry.tables import (
     ToolRow,
     now,
 )
+from app.registry.tool_rows import override_values, select_tools, tool_record, tool_records
 
 LONGEST_GRACE: Final = timedelta(days=365)
 """How long a tool's former name is remembered."""
@@ -98,23 +98,23 @@ class Revisions:
 
     async def tools(self, namespace: str, name: str, *, number: int | None = None) -> tuple[ToolRecord, ...]:
         """Return the tools of a revision in the order they were compiled, with today's overrides."""
-        server, found = await self._locate(namespace, name, number=number)
-        rows = (await self._session.execute(_select_tools(server, found).order_by(ToolRow.position))).all()
+        _, found = await self._locate(namespace, name, number=number)
+        rows = (await self._session.execute(select_tools([found]).order_by(ToolRow.position))).all()
         # A large server holds tens of megabytes of JSON: parsing it here would stall the event loop.
-        return await to_thread.run_sync(_tool_records, rows)
+        return await to_thread.run_sync(tool_records, rows)
 
     async def tool(self, namespace: str, name: str, *, tool_name: str) -> ToolRecord:
         """Return a tool of the active revision by the name clients see, else by its compiled name.
 
         Raises `ToolNotFound`.
         """
-        server, found = await self._locate(namespace, name)
+        _, found = await self._locate(namespace, name)
         is_published_name = func.coalesce(ToolOverrideRow.name, ToolRow.name) == tool_name
-        query = _select_tools(server, found).where(or_(is_published_name, ToolRow.name == tool_name))
+        query = select_tools([found]).where(or_(is_published_name, ToolRow.name == tool_name))
         row = (await self._session.execute(query.order_by(is_published_name.desc(), ToolRow.position))).first()
         if row is None:
             raise ToolNotFound(name, tool_name)
-        return _tool_record(row)
+        return tool_record(row)
 
     async def diagnostics(
         self, namespace: str, name: str, *, number: int | None = None
@@ -134,13 +134,13 @@ class Revisions:
         """
         server = await server_key(self._session, ServerName(namespace, name), lock=True)
         found = await revision_id(self._session, server, number=server.active_revision)
-        query = _select_tools(server, found).where(ToolRow.operation_key == operation_key).order_by(ToolRow.position)
+        query = select_tools([found]).where(ToolRow.operation_key == operation_key).order_by(ToolRow.position)
         row = (await self._session.execute(query)).first()
         if row is None:
             raise ToolNotFound(name, operation_key)
-        await self._write_override(server, operation_key, values=_override_values(row) | present(changes))
+        await self._write_override(server, operation_key, values=override_values(row) | present(changes))
         await self._session.execute(update(ServerRow).where(ServerRow.id == server.id).values(updated_at=now()))
-        return _tool_record((await self._session.execute(query)).first() or row)
+        return tool_record((await self._session.execute(query)).first() or row)
 
     async def overrides(self, namespace: str, name: str) -> tuple[ToolOverride, ...]:
         """Return all overrides of a server by operation, also of operations that the active revision lacks."""
@@ -180,10 +180,10 @@ class Revisions:
 
     async def tools_without_arguments(self, namespace: str, name: str) -> tuple[ToolRecord, ...]:
         """Return the tools of the active revision whose overrides pin or hide arguments, in order."""
-        server, found = await self._locate(namespace, name)
+        _, found = await self._locate(namespace, name)
         has_any = or_(ToolOverrideRow.pinned.is_not(None), ToolOverrideRow.hidden.is_not(None))
-        query = _select_tools(server, found).where(has_any).order_by(ToolRow.position)
-        return await to_thread.run_sync(_tool_records, (await self._session.execute(query)).all())
+        query = select_tools([found]).where(has_any).order_by(ToolRow.position)
+        return await to_thread.run_sync(tool_records, (await self._session.execute(query)).all())
 
     async def previous(self, namespace: str, name: str, *, number: int) -> int | None:
         """Return the number of the revision before `number`, or None."""
@@ -223,50 +223,6 @@ class Revisions:
         if any(value is not None for value in values.values()):
             row = {"server_id": server.id, "operation_key": operation_key, **values}
             await self._session.execute(insert(ToolOverrideRow).values(row))
-
-
-def _select_tools(server: ServerKey, revision: int) -> Select[Any]:
-    override = and_(ToolOverrideRow.server_id == server.id, ToolOverrideRow.operation_key == ToolRow.operation_key)
-    return (
-        select(
-            ToolRow.name,
-            ToolRow.operation_key,
-            ToolRow.definition,
-            ToolOverrideRow.operation_key.label("overridden"),
-            ToolOverrideRow.enabled.label("override_enabled"),
-            ToolOverrideRow.name.label("override_name"),
-            ToolOverrideRow.description.label("override_description"),
-            ToolOverrideRow.annotations.label("override_annotations"),
-            ToolOverrideRow.pinned.label("override_pinned"),
-            ToolOverrideRow.hidden.label("override_hidden"),
-        )
-        .outerjoin(ToolOverrideRow, override)
-        .where(ToolRow.revision_id == revision)
-    )
-
-
-def _tool_records(rows: Sequence[Row[Any]]) -> tuple[ToolRecord, ...]:
-    return tuple(_tool_record(row) for row in rows)
-
-
-def _tool_record(row: Row[Any]) -> ToolRecord:
-    return ToolRecord(
-        name=row.name,
-        operation_key=row.operation_key,
-        definition=json.loads(row.definition),
-        override=None if row.overridden is None else ToolOverride(row.operation_key, **_override_values(row)),
-    )
-
-
-def _override_values(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "enabled": row.override_enabled,
-        "name": row.override_name,
-        "description": row.override_description,
-        "annotations": row.override_annotations,
-        "pinned": row.override_pinned,
-        "hidden": row.override_hidden,
-    }
 
 
 def _number(key: str | None) -> int | None:

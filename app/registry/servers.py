@@ -29,7 +29,7 @@ from app.registry.tables import RevisionRow, ServerRow
 _LISTING = "servers"
 _FIRST_REVISION = 1
 _MOST_NAMED = 100
-_SELECT = select(
+SELECT_SERVERS = select(
     ServerRow.namespace,
     ServerRow.name,
     ServerRow.title,
@@ -86,7 +86,7 @@ class Servers:
 
     async def get(self, namespace: str, name: str) -> ServerRecord:
         """Return one server, or raise `ServerNotFound`."""
-        query = _SELECT.where(ServerRow.namespace == namespace, ServerRow.name == name)
+        query = SELECT_SERVERS.where(ServerRow.namespace == namespace, ServerRow.name == name)
         row = (await self._session.execute(query)).one_or_none()
         if row is None:
             raise ServerNotFound(namespace, name)
@@ -111,7 +111,7 @@ class Servers:
         """
         await require_namespace(self._session, namespace)
         after, size = position(_LISTING, cursor), page_size(limit)
-        query = _SELECT.where(ServerRow.namespace == namespace).order_by(ServerRow.name).limit(size + 1)
+        query = SELECT_SERVERS.where(ServerRow.namespace == namespace).order_by(ServerRow.name).limit(size + 1)
         if among is not None:
             query = query.where(ServerRow.name.in_(among))
         if after is not None:

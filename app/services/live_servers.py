@@ -10,11 +10,11 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
-from app.registry.errors import RegistryError, RegistryUnavailable, ServerNotFound
+from app.registry.errors import RegistryError, RegistryUnavailable
 from app.registry.records import ServerName
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from app.registry import Database
     from app.registry.changed_servers import ChangedServers
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from app.services.tools import LoadedServer, Tools
 
 _RETRY_SECONDS: Final = 1.0
+_AT_ONCE: Final = 20
+"""Servers that are loaded by the same queries; more would only take more memory meanwhile."""
 _log: Final = logging.getLogger(__name__)
 
 
@@ -59,6 +61,7 @@ class LiveServers:
         self._versions: dict[ServerName, ServerVersion] = {}
         self._refreshing = asyncio.Lock()
         self._is_prepared = False
+        self._writing: asyncio.Future[None] | None = None
 
     async def start(self, prepare: Callable[[], Awaitable[None]]) -> None:
         """Prepare the registry and load every server; where it is away, load what was kept of them.
@@ -94,7 +97,9 @@ class LiveServers:
 
     async def refresh(self, namespace: str, name: str) -> None:
         """Load a server that was changed here, so that what was made is live when its maker is answered."""
-        await self._load(ServerName(namespace, name))
+        async with self._refreshing:
+            await self._load([ServerName(namespace, name)])
+            await self._written()
 
     async def _prepare(self, prepare: Callable[[], Awaitable[None]]) -> None:
         if not self._is_prepared:
@@ -105,40 +110,55 @@ class LiveServers:
         """Load the servers that are not at the version they are at here, of those heard of or of all."""
         async with self._database.transaction(read_only=True) as registry:
             there = await registry.servers.versions(heard)
-        for name, version in there.items():
-            if self._versions.get(name) != version:
-                await self._catch_up(name, version)
+        changed = [name for name, version in there.items() if self._versions.get(name) != version]
         asked = self._versions.keys() if heard is None else self._versions.keys() & heard
-        for name in asked - there.keys():
-            await self._load(name)
+        changed += asked - there.keys()
+        for start in range(0, len(changed), _AT_ONCE):
+            await self._catch_up(changed[start : start + _AT_ONCE], there)
+        await self._written()
         if heard is None and self._files is not None:
             await self._files.retain(there)
 
-    async def _catch_up(self, name: ServerName, version: ServerVersion) -> None:
+    async def _catch_up(self, names: Sequence[ServerName], there: Mapping[ServerName, ServerVersion]) -> None:
+        """Load servers of which these are the versions, unless that was done meanwhile."""
         try:
-            await self._load(name, unless=version)
+            async with self._refreshing:
+                await self._load([each for each in names if self._versions.get(each) != there.get(each)])
         except RegistryError:
             raise
         except Exception:  # noqa: BLE001 - the edge between servers: a defect met at one keeps no other from being served
-            _log.exception("the server %s/%s could not be loaded", name.namespace, name.name)
-            self._versions[name] = version
+            if len(names) > 1:
+                for each in names:
+                    await self._catch_up([each], there)
+                return
+            _log.exception("the server %s/%s could not be loaded", names[0].namespace, names[0].name)
+            self._versions[names[0]] = there[names[0]]
 
-    async def _load(self, name: ServerName, *, unless: ServerVersion | None = None) -> None:
-        """Load a server and serve it; one at a time, so that an older load never wins."""
-        async with self._refreshing:
-            if unless is not None and self._versions.get(name) == unless:
-                return
-            try:
-                loaded = await self._tools.load(name.namespace, name.name)
-            except ServerNotFound:
-                self._stage.drop(name.namespace, name.name)
-                self._versions.pop(name, None)
-                if self._files is not None:
-                    await self._files.remove(name)
-                return
-            await self._serve(name, loaded)
-            if self._files is not None:
-                await self._files.write(loaded)
+    async def _load(self, names: Collection[ServerName]) -> None:
+        """Load servers and serve them; whoever does holds `_refreshing`, so that an older load never wins."""
+        found = {ServerName(each.server.namespace, each.server.name): each for each in await self._tools.load(names)}
+        for name in names:
+            if name in found:
+                await self._serve(name, found[name])
+                # Between two servers others have their turn.
+                await asyncio.sleep(0)
+            else:
+                await self._drop(name)
+        if self._files is not None:
+            # These are written while the next are loaded; more at a time would only take memory.
+            await self._written()
+            self._writing = self._files.write(*found.values())
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            # Whoever stops waiting does not stop the writing.
+            await asyncio.wait([self._writing])
+
+    async def _drop(self, name: ServerName) -> None:
+        self._stage.drop(name.namespace, name.name)
+        self._versions.pop(name, None)
+        if self._files is not None:
+            await self._files.remove(name)
 
     async def _serve(self, name: ServerName, loaded: LoadedServer) -> None:
         if loaded.server.enabled:

@@ -7,12 +7,14 @@ right. Files of one database are never read for another.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 import logging
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +26,7 @@ from app.registry.records import CredentialRecord, ServerName, ServerRecord
 from app.services.tools import LoadedServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable
 
 _FORMAT: Final = "causeway-server-1"
 _SUFFIX: Final = ".json"
@@ -42,6 +44,7 @@ class ServerFiles:
         self._max_bytes = max_bytes
         self._sizes: dict[str, int] = {}
         self._has_failed = False
+        self._thread = ThreadPoolExecutor(1, "server-files")
 
     async def read(self) -> AsyncIterator[LoadedServer]:
         """Give every server that was kept and is whole, in order of its file's name."""
@@ -51,22 +54,30 @@ class ServerFiles:
                 self._sizes[path.name] = path.stat().st_size
                 yield found
 
-    async def write(self, loaded: LoadedServer) -> None:
-        """Keep a server as it is now. A disk that is full or read-only is told once, and nothing more."""
-        await to_thread.run_sync(self._write, loaded)
+    def write(self, *loaded: LoadedServer) -> asyncio.Future[None]:
+        """Keep servers as they are now. A disk that is full or read-only is told once, and nothing more."""
+        return self._in_turn(self._write, loaded)
 
-    async def remove(self, server: ServerName) -> None:
+    def remove(self, server: ServerName) -> asyncio.Future[None]:
         """Keep a server no more."""
-        await to_thread.run_sync(self._remove, _file_name(server))
+        return self._in_turn(self._remove, _file_name(server))
 
-    async def retain(self, servers: Collection[ServerName]) -> None:
+    def retain(self, servers: Collection[ServerName]) -> asyncio.Future[None]:
         """Keep no server but these."""
-        await to_thread.run_sync(self._retain, {_file_name(each) for each in servers})
+        return self._in_turn(self._retain, {_file_name(each) for each in servers})
+
+    def _in_turn(self, work: Callable[[Any], None], what: Any) -> asyncio.Future[None]:
+        """Work in the thread, after what it was asked for before, whether or not anybody waits for that."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, work, what)
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob(f"*{_SUFFIX}"))
 
-    def _write(self, loaded: LoadedServer) -> None:
+    def _write(self, servers: Iterable[LoadedServer]) -> None:
+        for each in servers:
+            self._write_one(each)
+
+    def _write_one(self, loaded: LoadedServer) -> None:
         name = _file_name(ServerName(loaded.server.namespace, loaded.server.name))
         content = _to_bytes(loaded)
         if sum(self._sizes.values()) - self._sizes.get(name, 0) + len(content) > self._max_bytes:

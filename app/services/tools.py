@@ -14,17 +14,19 @@ from converters.extensions import overridden_arguments
 from converters.naming import is_legal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from app.registry import Database
     from app.registry.records import (
         CredentialRecord,
         FormerName,
+        ServerName,
         ServerRecord,
         ToolOverride,
         ToolOverrideChanges,
         ToolRecord,
     )
+    from app.registry.served_servers import ServedServer
     from app.services.events import ServerEvents
 
 
@@ -95,17 +97,17 @@ class Tools:
         await self._events.changed(namespace, server)
         return overridden(record)
 
-    async def load(self, namespace: str, server: str) -> LoadedServer:
-        """Load a server as it is at one moment; raises `ServerNotFound`."""
+    async def load(self, servers: Collection[ServerName]) -> tuple[LoadedServer, ...]:
+        """Load servers as they are at one moment, those of them that there are."""
         async with self._database.transaction(read_only=True) as registry:
-            record = await registry.servers.get(namespace, server)
-            credentials = await registry.credentials.list(namespace, server)
-            tools = await registry.revisions.tools(namespace, server)
-            revision = await registry.revisions.get(namespace, server)
-            former = await registry.revisions.former_names(namespace, server)
-        enabled = tuple(each for each in published(tools) if each["enabled"])
-        names = _answered(former, enabled, record)
-        return LoadedServer(record, enabled, revision.document_url, names, credentials)
+            found = await registry.served.read(servers)
+        return tuple(_loaded(each) for each in found)
+
+
+def _loaded(served: ServedServer) -> LoadedServer:
+    enabled = tuple(each for each in published(served.tools) if each["enabled"])
+    names = _answered(served.former_names, enabled, served.server)
+    return LoadedServer(served.server, enabled, served.document_url, names, served.credentials)
 
 
 def _answered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ def process_gauges() -> tuple[Gauge, ...]:
     gauges = [
         Gauge("process_cpu_seconds_total", "Processor time used.", lambda: [_cpu()], kind="counter"),
         Gauge("process_start_time_seconds", "When the process started.", lambda: [Sample({}, _STARTED)]),
+        # What was begun and never ends is seen here first.
+        Gauge("causeway_tasks", "Tasks of the event loop.", lambda: [Sample({}, len(asyncio.all_tasks()))]),
     ]
     if _STATM.exists():
         gauges.append(Gauge("process_resident_memory_bytes", "Memory in use.", lambda: [_memory()]))

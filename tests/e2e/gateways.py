@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,15 +158,17 @@ def started_gateway(
             assert [line for line in reported if "egress denied" not in line] == []
 
 
-def start_gateway(folder: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> Gateway:
-    """Start `causeway serve` on a free port without waiting for it."""
+def start_gateway(
+    folder: Path, *arguments: str, settings: Mapping[str, str] | None = None, under: Sequence[str] = ()
+) -> Gateway:
+    """Start `causeway serve` on a free port without waiting for it; `under` is a command that runs it."""
     folder.mkdir(parents=True, exist_ok=True)
     # Files of its own for each start: what a killed gateway left behind may still write to the old ones.
     start = len(list(folder.glob("stdout-*"))) + 1
     output, errors = folder / f"stdout-{start}", folder / f"stderr-{start}"
     with output.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(
-            [*CAUSEWAY, "serve", "--port", "0", *arguments],
+            [*under, *CAUSEWAY, "serve", "--port", "0", *arguments],
             cwd=folder,
             env=environment(folder, settings),
             stdin=subprocess.DEVNULL,

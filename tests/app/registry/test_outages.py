@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from app.registry import notifications
-from tests.app.backends import Backend, after, backend, json_reply
+from tests.app.backends import Backend, Received, backend, json_reply
 from tests.app.conftest import hide_settings
 from tests.app.descriptions import description, operation
 from tests.app.gateways import KEY, SERVERS, Gateway, gateway
@@ -217,18 +217,30 @@ async def test_calls_go_on_while_the_database_is_killed_and_away(
 async def test_a_call_that_waits_for_its_api_holds_no_connection_to_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
-    """F16: more calls in flight than the pool has connections, and the control plane is as responsive as ever."""
-    async with backend(after(1.5, PET)) as api, gateway(tmp_path / "one", monkeypatch, **settings) as one:
+    """F16: 100 slow calls, a pool of five: none of its connections is held, and the control plane answers."""
+    monkeypatch.setattr("app.registry.postgresql._POOL_SIZE", 5)
+    answered = asyncio.Event()
+
+    async def respond(received: Received, writer: asyncio.StreamWriter) -> None:
+        await answered.wait()
+        writer.write(PET)
+
+    async with backend() as api, gateway(tmp_path / "one", monkeypatch, **settings) as one:
         await publish(one, api)
+        api.respond = respond
         async with asyncio.TaskGroup() as group:
-            calls = [group.create_task(is_answered(one)) for _ in range(40)]
-            await api.received(1)
+            calls = [group.create_task(is_answered(one)) for _ in range(100)]
+            await api.received(100)
             connection = await asyncpg.connect(settings["database_url"])
-            held = await connection.fetchval(
-                "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'causeway' AND state <> 'idle'"
-            )
+            of_ours = "FROM pg_stat_activity WHERE application_name = 'causeway'"
+            held = await connection.fetchval(f"SELECT count(*) {of_ours} AND state <> 'idle'")
+            # A further one listens.
+            assert await connection.fetchval(f"SELECT count(*) {of_ours}") <= 5 + 1
             await connection.close()
-            assert (await one.http.get(f"{SERVERS}/pets")).status_code == 200
+            reads = await asyncio.gather(*(one.http.get(f"{SERVERS}/pets") for _ in range(20)))
+            assert {each.status_code for each in reads} == {200}
+            assert (await one.http.patch(f"{SERVERS}/pets", json={"instructions": "Be kind."})).status_code == 200
             assert not any(each.done() for each in calls)
+            answered.set()
         assert held == 0
         assert all(each.result() for each in calls)
