@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -26,7 +26,7 @@ from app.services.revisions import Revisions
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
 from app.services.tools import Tools
-from app.telemetry.metrics import Metrics
+from app.telemetry.metrics import Reading
 from converters.request_plans import RequestPlan
 
 
@@ -57,7 +57,8 @@ class ToolPort(Protocol):
 class ControlPlane:
     """What the routes work with, wired in `app.main`.
 
-    Clients reach this gateway at `public_url`; `has_own_url` says that the operator set it.
+    Clients reach this gateway at `public_url`; `has_own_url` says that the operator set it. `read_metrics` gives what
+    all processes of this gateway have counted, None where they do not answer.
     """
 
     database: Database
@@ -74,7 +75,7 @@ class ControlPlane:
     issuers: Issuers
     resources: ProtectedResources
     keys: Keys
-    metrics: Metrics
+    read_metrics: Callable[[], Awaitable[Reading | None]]
     idempotency: Idempotency
     audit: Audit
     tool_port: ToolPort
