@@ -69,6 +69,8 @@ def _served(catalog: SnapshotCatalog) -> Gauges:
             "causeway_server_revision",
             "The revision of each server that is served now.",
             lambda: [server_sample(each.key, each.revision) for each in catalog.all().values()],
+            # Where they differ, one is behind.
+            across="least",
         ),
     )
 
@@ -77,7 +79,7 @@ def _apis(upstream: HttpUpstream) -> Gauges:
     return (
         Gauge(
             "causeway_breaker_state",
-            "The state of the breaker of each API: 1 for the one it is in.",
+            "How many processes have the breaker of each API in each state.",
             lambda: [
                 server_sample(each.server, 1, origin=redacted(each.origin), state=each.state)
                 for each in upstream.health()
