@@ -80,6 +80,8 @@ def test_import_contracts_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     # import-linter puts the working directory on sys.path; both are restored afterwards.
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    # It would turn off every logger there is, for the tests that come after this one.
+    monkeypatch.setattr("importlinter.cli._configure_logging", lambda _: None)
 
     assert lint_imports(config_filename="pyproject.toml", no_cache=True, no_logo=True) == EXIT_STATUS_SUCCESS
 
