@@ -20,8 +20,8 @@ from app.security.trusted_proxies import TrustedProxies
 from app.services.audit import Audit
 from app.services.idempotency import Idempotency
 from app.services.live_servers import LiveServers
-from app.services.namespaces import Namespaces
-from app.services.own_server import OwnServer
+from app.services.namespaces import Namespaces, ensure_namespace
+from app.services.own_server import BY, NAMESPACE, OwnServer
 from app.services.repeating import alongside, repeated
 from app.services.server_files import ServerFiles
 from app.telemetry.metrics import Metrics
@@ -55,9 +55,11 @@ class Application:
         self.access = Access(self._base)
         self.audit = Audit(self.database, days=settings.audit_days)
         metrics = Metrics(constant={"process": str(os.getpid())} if settings.workers > 1 else None)
-        reports = CallReports(metrics, self.audit if settings.audit_calls else None)
+        reports = CallReports(
+            metrics, self.audit if settings.audit_calls else None, is_required=settings.audit_required
+        )
         self.publishing = Publishing(self._base, self.secrets, imported=metrics.imported)
-        self.serving = Serving(self._base, self.secrets, self.access, metrics=metrics, reports=reports)
+        self.serving = Serving(self._base, self.secrets, self.access, reports=reports)
         self.catalog = self.serving.catalog
         self.live = self._live_servers()
         self._api = create_api(self._control_plane(metrics), version=version())
@@ -163,8 +165,7 @@ class Application:
             own = OwnServer(self.database, self.publishing.importer, self.publishing.servers)
             await own.publish(self._api.openapi(), base_url=self.public_url)
         else:
-            async with self.database.transaction() as registry:
-                await registry.namespaces.ensure("default")
+            await ensure_namespace(self.database, NAMESPACE, by=BY)
 
 
 def create_app(settings: Settings) -> Application:

@@ -10,7 +10,6 @@ from app.gateway.calls import ToolCalls
 from app.gateway.catalog import SnapshotCatalog
 from app.gateway.gauges import gateway_gauges
 from app.gateway.limits import Limits
-from app.gateway.reports import MeasuredUpstream
 from app.gateway.server import McpEndpoint
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
 from app.outbound.vault import Vault
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
 
     from app.gateway.reports import CallReports
     from app.settings import Settings
-    from app.telemetry.metrics import Gauge, Metrics
+    from app.telemetry.metrics import Gauge
 
 
 class Foundation:
@@ -155,15 +154,13 @@ class Publishing:
 class Serving:
     """The data plane: what is served, the calls, and the MCP endpoint."""
 
-    def __init__(
-        self, base: Foundation, secrets: CallSecrets, access: Access, *, metrics: Metrics, reports: CallReports
-    ) -> None:
+    def __init__(self, base: Foundation, secrets: CallSecrets, access: Access, *, reports: CallReports) -> None:
         """Wire it; nothing is served before a snapshot is put into the catalog."""
         settings = base.settings
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(base.policy)
         self.calls = ToolCalls(
-            MeasuredUpstream(self._upstream, metrics),
+            reports.upstream(self._upstream),
             deadline=settings.call_timeout,
             credentials=secrets.credentials,
             tokens=secrets.tokens,

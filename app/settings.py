@@ -120,6 +120,10 @@ class Settings(BaseSettings):
     )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
     audit_calls: bool = Field(True, description="Whether tool calls are in the audit, besides changes.")  # noqa: FBT003 - a field's default
+    audit_required: bool = Field(
+        False,  # noqa: FBT003 - a field's default
+        description="Whether tool calls are refused while they could not be in the audit.",
+    )
     audit_days: int = Field(90, ge=8, le=36_500, description="Days that an entry of the audit is kept.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written, to standard error.")
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(
@@ -183,6 +187,12 @@ class Settings(BaseSettings):
                 "listens beyond this machine or runs in service mode."
             )
             raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _an_audit_that_is_required_has_calls(self) -> Self:
+        if self.audit_required and not self.audit_calls:
+            raise ValueError("CAUSEWAY_AUDIT_REQUIRED needs CAUSEWAY_AUDIT_CALLS, which is false.")
         return self
 
     @model_validator(mode="after")

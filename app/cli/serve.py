@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from app import settings as app_settings
-from app.cli import Failure
+from app.cli import BY, Failure
 from app.cli.connect import generic
 from app.cli.sources import read_local
 from app.cli.workers import Start, Supervisor, check, stop_listening
 from app.errors import CausewayError
 from app.services.import_description import ImportOptions, Source
+from app.telemetry.records import Change, acting
 from converters import DescriptionError
 
 if TYPE_CHECKING:
@@ -223,9 +224,13 @@ async def _create_or_replace(application: Application, name: str | None, source:
     from app.registry.errors import ServerExists
 
     try:
-        await application.publishing.importer.create(_NAMESPACE, name, source=source, options=ImportOptions())
+        with acting(BY, Change("create_server", _NAMESPACE)):
+            await application.publishing.importer.create(_NAMESPACE, name, source=source, options=ImportOptions())
     except ServerExists as error:
-        await application.publishing.importer.replace(_NAMESPACE, error.name, source=source, options=ImportOptions())
+        with acting(BY, Change("replace_document", _NAMESPACE, error.name)):
+            await application.publishing.importer.replace(
+                _NAMESPACE, error.name, source=source, options=ImportOptions()
+            )
 
 
 def _announce(application: Application) -> None:

@@ -80,10 +80,11 @@ class Database:
         return cls(normalised, open_engines(normalised), quota or Quota())
 
     @asynccontextmanager
-    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Registry]:
+    async def transaction(self, *, read_only: bool = False, is_change: bool = True) -> AsyncIterator[Registry]:
         """Commit when the block ends, roll back when it raises or is cancelled.
 
-        What a request of the control plane changes is in the audit by the same commit, or it is not changed.
+        What somebody changes is in the audit by the same commit, or it is not changed. With `is_change` false the
+        transaction writes what goes with requests, and not what they ask for.
 
         A read-only transaction sees one moment in time and never waits for writers. Writers of one SQLite file take
         turns, so keep slow work outside. Raises `RegistryUnavailable` if the database is away.
@@ -111,8 +112,9 @@ class Database:
                 Audit(session),
             )
             yield registry
-            if not read_only:
-                await note_change(registry.audit)
+            noted = await note_change(registry.audit) if is_change and not read_only else None
+        if noted is not None:
+            noted.is_noted = True
 
     async def _enter(self, session: AsyncSession) -> None:
         """Begin the transaction; raises `RegistryUnavailable` where nobody's has begun for some seconds.

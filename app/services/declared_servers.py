@@ -19,6 +19,7 @@ from app.services.publishing import Imported, ImportMode, judged, stored
 from app.services.servers import check_settings
 from app.services.surfaces import with_overrides
 from app.services.tools import lost_arguments, overridden
+from app.telemetry.records import note_target
 from converters import ConverterError
 from converters.naming import is_legal
 from converters.security import read_schemes
@@ -140,7 +141,10 @@ class DeclaredServers:
         """Delete the servers of a namespace that `by` declared before and does not any more; gives their names."""
         async with self._database.transaction(read_only=dry_run) as registry:
             gone = tuple(each for each in await registry.servers.declared(namespace, by=by) if each not in kept)
-            if not dry_run:
+            if not gone:
+                registry.audit.nothing_changed()
+            elif not dry_run:
+                note_target(target=", ".join(gone))
                 for name in gone:
                     await registry.servers.delete(namespace, name)
         if not dry_run:
@@ -167,6 +171,7 @@ class DeclaredServers:
         found = await judged(registry, wanted, new, mode=_PLAIN)
         is_as_declared = found.outcome == "unchanged" and not differences and server.draft_revision is None
         if by is None or (is_as_declared and server.declared_by == by):
+            registry.audit.nothing_changed()
             return Applied(found, differences)
         before = await registry.revisions.tools(server.namespace, server.name)
         imported = await stored(registry, wanted, new, changes=settings, mode=_PLAIN)

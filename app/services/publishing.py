@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from app.errors import CausewayError
-from app.registry.records import ServerChanges
+from app.registry.records import ServerChanges, present
 from app.services.surfaces import SurfaceChange, changed, surface, with_overrides
 
 if TYPE_CHECKING:
@@ -117,6 +117,9 @@ async def stored(
     """
     namespace, name = server.namespace, server.name
     found = await judged(registry, server, new, mode=mode)
+    if found.outcome == "unchanged" and server.draft_revision is None and not present(changes):
+        registry.audit.nothing_changed()
+        return found
     is_draft = found.outcome == "drafted"
     titled = changes if is_draft else replace(changes, title=new.description["title"])
     added = await registry.servers.add_revision(namespace, name, revision=new, changes=titled, is_draft=is_draft)
