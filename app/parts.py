@@ -148,7 +148,9 @@ class Publishing:
         self.importer = ImportDescription(database, compiler, fetcher, events, turns=turns)
         self.refreshing = Refreshing(database, self.importer, fetcher)
         self.revisions = Revisions(database, events)
-        self.declared = DeclaredServers(database, self.importer, secrets.credentials, events)
+        self.declared = DeclaredServers(
+            database, self.importer, events, credentials=secrets.credentials, headers=secrets.headers
+        )
 
 
 class Serving:
