@@ -21,10 +21,11 @@ from app.services.audit import Audit
 from app.services.idempotency import Idempotency
 from app.services.live_servers import LiveServers
 from app.services.namespaces import Namespaces, ensure_namespace
-from app.services.own_server import BY, NAMESPACE, OwnServer
+from app.services.own_server import NAMESPACE, OwnServer
 from app.services.repeating import alongside, repeated
 from app.services.server_files import ServerFiles
 from app.telemetry.metrics import Metrics
+from app.telemetry.records import GATEWAY
 from app.telemetry.requests import RequestRecords
 
 if TYPE_CHECKING:
@@ -146,7 +147,11 @@ class Application:
             if notifications is not None:
                 await notifications.open()
             await self.live.start(self._prepare)
-            following = [self.live.follow(self._prepare), self.publishing.refreshing.follow()]
+            following = [
+                self.live.follow(self._prepare),
+                self.publishing.refreshing.follow(),
+                self.publishing.retention.follow(),
+            ]
             if vault is not None:
                 turn = self.secrets.credentials.refresh
                 following.append(repeated(turn, seconds=self._settings.vault_ttl, name="reading secrets again"))
@@ -165,7 +170,7 @@ class Application:
             own = OwnServer(self.database, self.publishing.importer, self.publishing.servers)
             await own.publish(self._api.openapi(), base_url=self.public_url)
         else:
-            await ensure_namespace(self.database, NAMESPACE, by=BY)
+            await ensure_namespace(self.database, NAMESPACE, by=GATEWAY)
 
 
 def create_app(settings: Settings) -> Application:

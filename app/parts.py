@@ -37,6 +37,7 @@ from app.services.import_turns import ImportTurns
 from app.services.issuers import Issuers
 from app.services.keys import Keys
 from app.services.refreshing import Refreshing
+from app.services.retention import Retention
 from app.services.revisions import Revisions
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
@@ -148,6 +149,7 @@ class Publishing:
         self.importer = ImportDescription(database, compiler, fetcher, events, turns=turns)
         self.refreshing = Refreshing(database, self.importer, fetcher)
         self.revisions = Revisions(database, events)
+        self.retention = Retention(database, count=base.settings.revisions_kept, days=base.settings.revisions_days)
         self.declared = DeclaredServers(
             database, self.importer, events, credentials=secrets.credentials, headers=secrets.headers
         )

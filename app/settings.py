@@ -118,6 +118,10 @@ class Settings(BaseSettings):
     namespace_document_bytes: int | None = Field(
         None, ge=1, description="Bytes that the documents of one namespace may have, those of all revisions together."
     )
+    revisions_kept: int = Field(20, ge=1, description="Newest revisions of a server that are kept.")
+    revisions_days: int = Field(
+        7, ge=0, le=36_500, description="Days for which an older revision is kept after it was served."
+    )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
     audit_calls: bool = Field(True, description="Whether tool calls are in the audit, besides changes.")  # noqa: FBT003 - a field's default
     audit_required: bool = Field(

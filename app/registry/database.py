@@ -27,6 +27,7 @@ from app.registry.namespaces import Namespaces
 from app.registry.outages import outages_raised
 from app.registry.quotas import Quotas
 from app.registry.records import Quota
+from app.registry.retention import Retention
 from app.registry.revisions import Revisions
 from app.registry.servers import Servers
 from app.registry.shared_tokens import SharedTokens
@@ -47,6 +48,7 @@ class Registry:
     quotas: Quotas
     servers: Servers
     revisions: Revisions
+    retention: Retention
     credentials: Credentials
     shared_tokens: SharedTokens
     issuers: Issuers
@@ -101,6 +103,7 @@ class Database:
                 quotas,
                 Servers(session, quotas),
                 Revisions(session),
+                Retention(session),
                 Credentials(session),
                 SharedTokens(session),
                 Issuers(session),

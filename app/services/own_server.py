@@ -12,15 +12,13 @@ from app.registry.errors import ServerNotFound
 from app.registry.records import ServerChanges
 from app.services.import_description import ImportOptions, Source
 from app.services.namespaces import ensure_namespace
-from app.telemetry.records import Change, acting
+from app.telemetry.records import GATEWAY, Change, acting
 
 if TYPE_CHECKING:
     from app.registry import Database
     from app.services.import_description import ImportDescription
     from app.services.servers import Servers
 
-BY: Final = "gateway"
-"""Who changes this server, and makes the namespace of every gateway, in the audit."""
 NAMESPACE: Final = "default"
 NAME: Final = "causeway"
 
@@ -38,11 +36,11 @@ class OwnServer:
         """Create the server on the first start, bring it up to date later; one that was deleted stays deleted."""
         document = json.dumps(_marked(description), sort_keys=True).encode()
         source = Source(document=document, media_type="application/json")
-        if await ensure_namespace(self._database, NAMESPACE, by=BY):
-            with acting(BY, Change("create_server", NAMESPACE, NAME)):
+        if await ensure_namespace(self._database, NAMESPACE, by=GATEWAY):
+            with acting(GATEWAY, Change("create_server", NAMESPACE, NAME)):
                 await self._importer.create(NAMESPACE, NAME, source=source, options=ImportOptions(base_url=base_url))
             return
-        with acting(BY, Change("replace_document", NAMESPACE, NAME)):
+        with acting(GATEWAY, Change("replace_document", NAMESPACE, NAME)):
             await self._keep_up(source, title=description["info"]["title"], base_url=base_url)
 
     async def _keep_up(self, source: Source, *, title: str, base_url: str) -> None:

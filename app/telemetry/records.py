@@ -44,6 +44,9 @@ class RequestRecord:
     change: Change | None = None
 
 
+GATEWAY: Final = "gateway"
+"""The subject of what a gateway changes by itself."""
+
 _current: Final[ContextVar[RequestRecord | None]] = ContextVar("causeway.request", default=None)
 
 
