@@ -117,10 +117,11 @@ async def stored(
     """
     namespace, name = server.namespace, server.name
     found = await judged(registry, server, new, mode=mode)
-    if found.outcome == "unchanged" and server.draft_revision is None and not present(changes):
+    is_draft = found.outcome == "drafted"
+    is_there = found.revision is not None and (is_draft or server.draft_revision is None)
+    if is_there and not present(changes):
         registry.audit.nothing_changed()
         return found
-    is_draft = found.outcome == "drafted"
     titled = changes if is_draft else replace(changes, title=new.description["title"])
     added = await registry.servers.add_revision(namespace, name, revision=new, changes=titled, is_draft=is_draft)
     if not is_draft:
