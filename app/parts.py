@@ -39,6 +39,7 @@ from app.services.keys import Keys
 from app.services.refreshing import Refreshing
 from app.services.retention import Retention
 from app.services.revisions import Revisions
+from app.services.revoking import Revocations
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
 from app.services.shared_tokens import SharedTokens
@@ -101,7 +102,8 @@ class CallSecrets:
         links = ConnectLinks(keys, base.public_url)
         self.user_tokens = UserTokens(database, keys, endpoint, links=links)
         self.tokens = TokenSources(self._access_tokens, self.user_tokens)
-        self.connections = Connections(database, self.user_tokens)
+        revocations = Revocations(database, keys, self.credentials, endpoint=endpoint)
+        self.connections = Connections(database, self.user_tokens, revocations)
         self.connecting = Connecting(database, keys, self.credentials, endpoint, links=links, tokens=self.user_tokens)
 
     async def close(self) -> None:

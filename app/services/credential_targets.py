@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.registry import Registry
     from app.registry.records import NewRevision, ServerRecord
     from converters.security import SecurityScheme
+    from converters.token_requests import Endpoints
 
 
 def declared_schemes(server: ServerRecord) -> dict[str, SecurityScheme]:
@@ -65,6 +66,11 @@ class Targets:
         """List where tokens of a scheme are asked for by a grant."""
         found = (endpoints(scheme, grant_type, each) for each in self._bases(scheme.name))
         return frozenset(origin(url) for each in found for url in each.secret)
+
+    def endpoints(self, scheme: str, grant_type: str) -> tuple[Endpoints, ...]:
+        """List where tokens of a scheme are got by a grant, () for one that is not declared."""
+        found = self.schemes.get(scheme)
+        return () if found is None else tuple({endpoints(found, grant_type, each) for each in self._bases(scheme)})
 
     def _bases(self, scheme: str) -> list[str]:
         naming = [each for each in self.definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]
