@@ -20,11 +20,12 @@ from app.security.trusted_proxies import TrustedProxies
 from app.services.audit import Audit
 from app.services.idempotency import Idempotency
 from app.services.live_servers import LiveServers
-from app.services.namespaces import Namespaces
-from app.services.own_server import OwnServer
+from app.services.namespaces import Namespaces, ensure_namespace
+from app.services.own_server import NAMESPACE, OwnServer
 from app.services.repeating import alongside, repeated
 from app.services.server_files import ServerFiles
 from app.telemetry.metrics import Metrics
+from app.telemetry.records import GATEWAY
 from app.telemetry.requests import RequestRecords
 from app.telemetry.traced_requests import TracedRequests
 from app.telemetry.traces import open_traces
@@ -63,10 +64,13 @@ class Application:
         self.access = Access(self._base)
         self.audit = Audit(self.database, days=settings.audit_days)
         self.metrics = metrics = Metrics()
-        audit = self.audit if settings.audit_calls else None
-        reports = CallReports(metrics, audit) if traces is None else TracedReports(metrics, audit, traces)
+        audit, is_required = self.audit if settings.audit_calls else None, settings.audit_required
+        if traces is None:
+            reports = CallReports(metrics, audit, is_required=is_required)
+        else:
+            reports = TracedReports(metrics, audit, traces, is_required=is_required)
         self.publishing = Publishing(self._base, self.secrets, imported=metrics.imported)
-        self.serving = Serving(self._base, self.secrets, self.access, metrics=metrics, reports=reports)
+        self.serving = Serving(self._base, self.secrets, self.access, reports=reports)
         self.catalog = self.serving.catalog
         self.live = self._live_servers()
         control = self._control_plane(read_metrics or self._read_metrics)
@@ -164,7 +168,11 @@ class Application:
             if notifications is not None:
                 await notifications.open()
             await self.live.start(self._prepare)
-            following = [self.live.follow(self._prepare), self.publishing.refreshing.follow()]
+            following = [
+                self.live.follow(self._prepare),
+                self.publishing.refreshing.follow(),
+                self.publishing.retention.follow(),
+            ]
             if vault is not None:
                 turn = self.secrets.credentials.refresh
                 following.append(repeated(turn, seconds=self._settings.vault_ttl, name="reading secrets again"))
@@ -184,8 +192,7 @@ class Application:
             own = OwnServer(self.database, self.publishing.importer, self.publishing.servers)
             await own.publish(self._api.openapi(), base_url=self.public_url)
         else:
-            async with self.database.transaction() as registry:
-                await registry.namespaces.ensure("default")
+            await ensure_namespace(self.database, NAMESPACE, by=GATEWAY)
 
 
 def create_app(settings: Settings) -> Application:

@@ -13,7 +13,6 @@ from app.gateway.gauges import gateway_gauges, redis_gauges
 from app.gateway.leases import Leases
 from app.gateway.limits import Limits
 from app.gateway.open_streams import StreamBounds
-from app.gateway.reports import MeasuredUpstream
 from app.gateway.server import McpEndpoint
 from app.gateway.traced import TracedUpstream
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
@@ -44,7 +43,9 @@ from app.services.import_turns import ImportTurns
 from app.services.issuers import Issuers
 from app.services.keys import Keys
 from app.services.refreshing import Refreshing
+from app.services.retention import Retention
 from app.services.revisions import Revisions
+from app.services.revoking import Revocations
 from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
 from app.services.setup import Setup
@@ -57,10 +58,9 @@ from app.services.user_tokens import UserTokens
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from app.gateway.ports import Upstream
     from app.gateway.reports import CallReports
     from app.settings import Settings
-    from app.telemetry.metrics import Gauge, Metrics
+    from app.telemetry.metrics import Gauge
     from app.telemetry.traces import Traces
 
 
@@ -114,7 +114,8 @@ class CallSecrets:
         links = ConnectLinks(keys, base.public_url)
         self.user_tokens = UserTokens(database, keys, endpoint, links=links)
         self.tokens = TokenSources(self._access_tokens, self.user_tokens)
-        self.connections = Connections(database, self.user_tokens)
+        revocations = Revocations(database, keys, self.credentials, endpoint=endpoint)
+        self.connections = Connections(database, self.user_tokens, revocations)
         self.connecting = Connecting(database, keys, self.credentials, endpoint, links=links, tokens=self.user_tokens)
 
     async def close(self) -> None:
@@ -170,7 +171,10 @@ class Publishing:
         )
         self.refreshing = Refreshing(database, self.importer, fetcher)
         self.revisions = Revisions(database, events)
-        self.declared = DeclaredServers(database, self.importer, secrets.credentials, events)
+        self.retention = Retention(database, count=base.settings.revisions_kept, days=base.settings.revisions_days)
+        self.declared = DeclaredServers(
+            database, self.importer, events, credentials=secrets.credentials, headers=secrets.headers
+        )
 
 
 class CallCounting:
@@ -201,15 +205,13 @@ class CallCounting:
 class Serving:
     """The data plane: what is served, the calls, and the MCP endpoint."""
 
-    def __init__(
-        self, base: Foundation, secrets: CallSecrets, access: Access, *, metrics: Metrics, reports: CallReports
-    ) -> None:
+    def __init__(self, base: Foundation, secrets: CallSecrets, access: Access, *, reports: CallReports) -> None:
         """Wire it; nothing is served before a snapshot is put into the catalog."""
         settings = base.settings
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(base.policy)
         self.counting = CallCounting(settings)
-        upstream: Upstream = MeasuredUpstream(self._upstream, metrics)
+        upstream = reports.upstream(self._upstream)
         if base.traces is not None:
             upstream = TracedUpstream(upstream, base.traces, is_told=settings.trace_upstream)
         self.calls = ToolCalls(

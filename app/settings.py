@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     namespace_document_bytes: int | None = Field(
         None, ge=1, description="Bytes that the documents of one namespace may have, those of all revisions together."
     )
+    revisions_kept: int = Field(20, ge=1, description="Newest revisions of a server that are kept.")
+    revisions_days: int = Field(
+        7, ge=0, le=36_500, description="Days for which an older revision is kept after it was served."
+    )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
     metrics_host: str = Field("127.0.0.1", description="Address to serve metrics at, where METRICS_PORT is set.")
     metrics_port: int | None = Field(
@@ -140,6 +144,10 @@ class Settings(BaseSettings):
         description="Whether requests to APIs carry the trace they belong to (traceparent), where there are traces.",
     )
     audit_calls: bool = Field(True, description="Whether tool calls are in the audit, besides changes.")  # noqa: FBT003 - a field's default
+    audit_required: bool = Field(
+        False,  # noqa: FBT003 - a field's default
+        description="Whether tool calls are refused while they could not be in the audit.",
+    )
     audit_days: int = Field(90, ge=8, le=36_500, description="Days that an entry of the audit is kept.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written, to standard error.")
     log_level: Literal["debug", "info", "warning", "error"] | None = Field(
@@ -231,6 +239,12 @@ class Settings(BaseSettings):
     def _metrics_are_for_this_machine_or_those_with_a_key(self) -> Self:
         if self.is_local and not is_loopback(self.metrics_host):
             raise ValueError("CAUSEWAY_METRICS_HOST beyond this machine needs service mode: set CAUSEWAY_ADMIN_KEY.")
+        return self
+
+    @model_validator(mode="after")
+    def _an_audit_that_is_required_has_calls(self) -> Self:
+        if self.audit_required and not self.audit_calls:
+            raise ValueError("CAUSEWAY_AUDIT_REQUIRED needs CAUSEWAY_AUDIT_CALLS, which is false.")
         return self
 
     @model_validator(mode="after")

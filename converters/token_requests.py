@@ -64,6 +64,7 @@ class Endpoints(NamedTuple):
     authorization: str = ""
     device: str = ""
     metadata: str = ""
+    revocation: str = ""
 
     @property
     def secret(self) -> tuple[str, ...]:
@@ -238,6 +239,7 @@ def read_metadata(url: str, status: int, body: bytes) -> ServerMetadata:
             authorization=endpoint("authorization_endpoint"),
             device=endpoint("device_authorization_endpoint"),
             metadata=url,
+            revocation=endpoint("revocation_endpoint"),
         ),
         sends_issuer=metadata.get("authorization_response_iss_parameter_supported") is True,
         has_pkce=not isinstance(methods, list) or "S256" in methods,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.api.revision_schemas import ImportResult
 from app.api.schemas import Policies
 from app.registry.records import ServerChanges, ToolOverride
-from app.services.declared_servers import STORED, Declaration
+from app.services.declarations import STORED, Declaration
 
 if TYPE_CHECKING:
     from app.services.declared_servers import Declared
@@ -69,6 +69,15 @@ class DeclaredCredential(_Declared):
     certificate: Annotated[str | None, Field(description="The client certificate (PEM), for mutualTLS.")] = None
 
 
+class DeclaredHeader(_Declared):
+    """A header field of every request, its value by reference."""
+
+    secret_ref: Annotated[SecretRef, Field(alias="secretRef", description="Where the value is kept.")]
+    is_secret: Annotated[
+        bool, Field(description="Mask the value in answers; false for what is no secret, such as a version or a date.")
+    ] = True
+
+
 class DeclaredTool(_Declared):
     """What is different of an operation's tool from what the description says."""
 
@@ -89,7 +98,7 @@ class DeclaredTool(_Declared):
 
 
 class ServerDeclaration(_Declared):
-    """A server: what is left out is as the gateway does it anyway, except for credentials, which stay."""
+    """A server: what is left out is as the gateway does it anyway, except for secrets, which stay."""
 
     namespace: str = "default"
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -105,6 +114,9 @@ class ServerDeclaration(_Declared):
         Field(description="Overrides by operation, such as `GET /pets/{id}`."),
     ] = {}
     credentials: Annotated[dict[str, DeclaredCredential], Field(description="Credentials by security scheme.")] = {}
+    headers: Annotated[
+        dict[str, DeclaredHeader], Field(description="Header fields that go with every request, by name.")
+    ] = {}
 
 
 class DeclarationResult(BaseModel):
@@ -144,14 +156,15 @@ def declaration_of(declared: ServerDeclaration, source: Source) -> Declaration:
         source=source,
         settings=settings,
         overrides=[ToolOverride(key, **tool.model_dump()) for key, tool in declared.tools.items()],
-        credentials={
-            scheme: {
-                **each.model_dump(exclude_none=True, exclude={"secret_ref"}),
-                **each.secret_ref.model_dump(exclude_none=True),
-            }
-            for scheme, each in declared.credentials.items()
-        },
+        credentials={scheme: _supplied(each) for scheme, each in declared.credentials.items()},
+        headers={name: _supplied(each) for name, each in declared.headers.items()},
     )
+
+
+def _supplied(declared: DeclaredCredential | DeclaredHeader) -> dict[str, Any]:
+    """Give a secret as the control plane takes it, with the source of its value."""
+    members = declared.model_dump(exclude_none=True, exclude={"secret_ref"})
+    return {**members, **declared.secret_ref.model_dump(exclude_none=True)}
 
 
 def declared(found: Declared) -> ServerDeclaration:
@@ -195,5 +208,14 @@ def declared(found: Declared) -> ServerDeclaration:
                 }
             )
             for each in found.credentials
+        },
+        headers={
+            each.record.details["name"]: DeclaredHeader.model_validate(
+                {
+                    "secretRef": each.record.details["source"] or STORED,
+                    "is_secret": each.record.details["is_secret"],
+                }
+            )
+            for each in found.headers
         },
     )

@@ -13,7 +13,7 @@ from app.api.changes import change_members
 from app.api.permissions import InsufficientScopeError
 from app.errors import CausewayError, TooManyRequestsError
 from app.security.guard import MAX_BODY, BodyTooLargeError
-from app.services.declared_servers import DeclarationError
+from app.services.declarations import DeclarationError
 from app.services.publishing import BreakingChangeError, ServerFrozenError
 from converters import ArgumentsError, ConverterError, DescriptionError
 from converters.credentials import CredentialError

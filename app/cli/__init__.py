@@ -18,6 +18,8 @@ from converters.errors import ConverterError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+BY: Final = "cli"
+"""Who changes what a command changes straight in the database, in the audit."""
 _COMMANDS: Final[Mapping[str, str]] = {
     "serve": "Serve, importing the documents named first.",
     "convert": "Compile a document offline and show its tools.",

@@ -16,6 +16,8 @@ from app.cli import Failure
 from app.cli.declarations import DeclaringFile, candidates, duplicates, read_declaration
 from app.errors import CausewayError
 from app.registry.errors import ServerNotFound
+from app.services.namespaces import ensure_namespace
+from app.telemetry.records import Change, acting
 from converters import DescriptionError
 
 if TYPE_CHECKING:
@@ -101,10 +103,10 @@ class ConfigDirectory:
         declared = file.declaration
         source = await asyncio.to_thread(file.source)
         database = self._application.database
-        async with database.transaction() as registry:
-            await registry.namespaces.ensure(declared.namespace)
-        await self._application.publishing.declared.apply(declaration_of(declared, source), by=BY)
-        async with database.transaction() as registry:
+        await ensure_namespace(database, declared.namespace, by=BY)
+        with acting(BY, Change("apply_declaration", declared.namespace, declared.name)):
+            await self._application.publishing.declared.apply(declaration_of(declared, source), by=BY)
+        async with database.transaction(is_change=False) as registry:
             await registry.conditions.clear(declared.namespace, declared.name, code=CONDITION)
         self._refused.discard(file.path)
 
@@ -114,7 +116,7 @@ class ConfigDirectory:
             return
         namespace, name = known.declaration.namespace, known.declaration.name
         try:
-            async with self._application.database.transaction() as registry:
+            async with self._application.database.transaction(is_change=False) as registry:
                 await registry.conditions.put(namespace, name, code=CONDITION, message=sentence, remedy=_REMEDY)
         except ServerNotFound:
             return
@@ -126,7 +128,8 @@ class ConfigDirectory:
             namespaces = {each.namespace for each in await registry.servers.names()}
         for namespace in sorted(namespaces):
             kept = frozenset(self._names(namespace))
-            await self._application.publishing.declared.prune(namespace, kept=kept, by=BY)
+            with acting(BY, Change("prune_servers", namespace)):
+                await self._application.publishing.declared.prune(namespace, kept=kept, by=BY)
 
     def _names(self, namespace: str) -> Iterable[str]:
         declared = (each.declaration for each in self._known.values())

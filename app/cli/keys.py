@@ -13,7 +13,8 @@ from urllib.parse import quote
 import click
 
 from app import settings as app_settings
-from app.cli import Failure
+from app.cli import BY, Failure
+from app.telemetry.records import Change, acting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +60,8 @@ def create(*, url: str | None, key: str | None, database_url: str | None, expire
         made = _asked(url, key, "POST", "keys", json={**body, **more})
         text, key_id = made["key"], made["id"]
     else:
-        created = _stored(database_url, lambda keys: _create(keys, body, expires_at))
+        with acting(BY, Change("create_key")):
+            created = _stored(database_url, lambda keys: _create(keys, body, expires_at))
         text, key_id = created
     click.echo(text)
     click.echo(f"The key {key_id} was created. It is not shown again.", err=True)
@@ -92,7 +94,8 @@ def revoke(key_id: str, *, url: str | None, key: str | None, database_url: str |
     else:
         from app.security.callers import LOCAL
 
-        _stored(database_url, lambda keys: keys.revoke(key_id, by=LOCAL))
+        with acting(BY, Change("revoke_key", target=key_id)):
+            _stored(database_url, lambda keys: keys.revoke(key_id, by=LOCAL))
     click.echo(f"The key {key_id} was revoked.", err=True)
 
 

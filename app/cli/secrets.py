@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app import settings as app_settings
-from app.cli import Failure
+from app.cli import BY, Failure
 
 if TYPE_CHECKING:
     from app.services.rotation import Rotation
@@ -38,11 +38,13 @@ async def _rotated(settings: Settings) -> Rotation:
     from app.registry import Database
     from app.security.secret_keys import load_keys
     from app.services.rotation import rotate as rotate_all
+    from app.telemetry.records import Change, acting
 
     keys = load_keys(settings)
     database = Database.open(settings.registry_url)
     try:
         await database.migrate()
-        return await rotate_all(database, keys)
+        with acting(BY, Change("rotate_secrets")):
+            return await rotate_all(database, keys)
     finally:
         await database.close()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from app import settings as app_settings
-from app.cli import Failure
+from app.cli import BY, Failure
 from app.cli.client_connections import bounded, most_connections
 from app.cli.connect import generic
 from app.cli.sources import read_local
@@ -25,6 +25,7 @@ from app.errors import CausewayError
 from app.security.authentication import SETUP_PATH
 from app.services.import_description import ImportOptions, Source
 from app.services.repeating import alongside
+from app.telemetry.records import Change, acting
 from converters import DescriptionError
 
 if TYPE_CHECKING:
@@ -280,9 +281,13 @@ async def _create_or_replace(application: Application, name: str | None, source:
     from app.registry.errors import ServerExists
 
     try:
-        await application.publishing.importer.create(_NAMESPACE, name, source=source, options=ImportOptions())
+        with acting(BY, Change("create_server", _NAMESPACE)):
+            await application.publishing.importer.create(_NAMESPACE, name, source=source, options=ImportOptions())
     except ServerExists as error:
-        await application.publishing.importer.replace(_NAMESPACE, error.name, source=source, options=ImportOptions())
+        with acting(BY, Change("replace_document", _NAMESPACE, error.name)):
+            await application.publishing.importer.replace(
+                _NAMESPACE, error.name, source=source, options=ImportOptions()
+            )
 
 
 def _announce(application: Application) -> None:

@@ -42,7 +42,10 @@ def gateway_gauges(catalog: SnapshotCatalog, upstream: HttpUpstream, endpoint: M
 
 def lost_audit(lost: Callable[[], int]) -> Gauge:
     """Give how many calls are not in the audit."""
-    name, text = "causeway_lost_audit_entries_total", "Tool calls that found no room to wait for the audit."
+    name, text = (
+        "causeway_lost_audit_entries_total",
+        "Tool calls that are not in the audit: they found no room to wait, or were refused.",
+    )
     return Gauge(name, text, lambda: [Sample({}, lost())], kind="counter")
 
 

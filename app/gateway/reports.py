@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from app.errors import UpstreamError
 from app.telemetry.records import current_record
 
 if TYPE_CHECKING:
@@ -15,9 +16,27 @@ if TYPE_CHECKING:
     from converters.request_plans import RequestPlan
     from converters.results import ApiResponse
 
+_RETRY_SECONDS: Final = 2.0
+
+
+class AuditUnavailableError(UpstreamError):
+    """A call was not sent, because it could not be in the audit."""
+
+    code = "audit_unavailable"
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        sentence = "The call was not sent: the audit cannot be written now, and this gateway makes no call without it."
+        super().__init__(f"{sentence} Try again in some seconds.", is_transient=True, retry_after=_RETRY_SECONDS)
+
 
 class CallAudit(Protocol):
     """Who keeps which calls were made; it never makes one wait."""
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether a call that is made now will be kept, as far as can be known before."""
+        ...
 
     def called(self, caller: str, place: tuple[str, str, str], *, revision: int, code: str) -> None:
         """Note a call by its caller's subject; `place` is the namespace, the server and the tool."""
@@ -27,10 +46,19 @@ class CallAudit(Protocol):
 class CallReports:
     """The gateway's `CallLog`."""
 
-    def __init__(self, metrics: Metrics, audit: CallAudit | None) -> None:
-        """Count calls in `metrics`, and note each in `audit`, where there is one."""
+    def __init__(self, metrics: Metrics, audit: CallAudit | None, *, is_required: bool = False) -> None:
+        """Count calls in `metrics`, and note each in `audit`, where there is one.
+
+        With `is_required` none is made that the audit would not keep.
+        """
         self._metrics = metrics
         self._audit = audit
+        self._required = audit if is_required else None
+
+    def upstream(self, inner: Upstream) -> Upstream:
+        """Give what sends through `inner` and tells of it."""
+        measured = MeasuredUpstream(inner, self._metrics)
+        return measured if self._required is None else AuditedUpstream(measured, self._required)
 
     def called(self, snapshot: ServerSnapshot, tool: str, caller: Caller, *, code: str, seconds: float) -> None:
         """Count a call, and complete the record of its request."""
@@ -41,6 +69,21 @@ class CallReports:
         record = current_record()
         if record is not None:
             record.tool, record.code, record.revision = tool, code, snapshot.revision
+
+
+class AuditedUpstream:
+    """An `Upstream` that sends nothing while calls could not be in the audit."""
+
+    def __init__(self, inner: Upstream, audit: CallAudit) -> None:
+        """Send through `inner` as long as `audit` keeps what is called."""
+        self._inner = inner
+        self._audit = audit
+
+    async def send(self, plan: RequestPlan, **call: Any) -> ApiResponse:
+        """Send one request as `inner` does; raises `AuditUnavailableError` besides."""
+        if not self._audit.is_keeping:
+            raise AuditUnavailableError
+        return await self._inner.send(plan, **call)
 
 
 class MeasuredUpstream:

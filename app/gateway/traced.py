@@ -98,9 +98,9 @@ def _name(method: str) -> str:
 class TracedReports(CallReports):
     """`CallReports` that tell the span of a call, too."""
 
-    def __init__(self, metrics: Metrics, audit: CallAudit | None, traces: Traces) -> None:
+    def __init__(self, metrics: Metrics, audit: CallAudit | None, traces: Traces, *, is_required: bool = False) -> None:
         """Tell spans of `traces`."""
-        super().__init__(metrics, audit)
+        super().__init__(metrics, audit, is_required=is_required)
         self._traces = traces
 
     def called(self, snapshot: ServerSnapshot, tool: str, caller: Caller, *, code: str, seconds: float) -> None:

@@ -16,6 +16,7 @@ from app.outbound.client_authentication import authenticated
 from app.outbound.exchanges import Exchanges
 from converters.authorization import Attempt
 from converters.device_authorization import read_device_authorization
+from converters.origins import origin
 from converters.request_plans import RequestPlan
 from converters.token_requests import TokenAnswerError, read_metadata, read_token
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from app.outbound.policy import EgressPolicy
+    from converters.credentials import Secret
     from converters.device_authorization import DeviceAuthorization
     from converters.results import ApiResponse
     from converters.token_requests import AccessToken, Endpoints, ServerMetadata, TokenRequest
 
 _Answer = TypeVar("_Answer")
+_OK: Final = 200
 _MAX_ANSWER: Final = 256 * 1024
 _TIMEOUT: Final = 10.0
 _CONNECT_TIMEOUT: Final = 5.0
@@ -93,6 +96,34 @@ class TokenEndpoint:
             return read_device_authorization(answer.status, answer.body)
 
         return await self._told(request, asked())
+
+    async def revoke(
+        self,
+        request: TokenRequest,
+        tokens: Mapping[str, Secret],
+        *,
+        origins: frozenset[str] | None = None,
+        authorities: str = "",
+    ) -> None:
+        """Have tokens revoked, each under its type (RFC 7009 section 2.1), where the metadata name an endpoint.
+
+        With `origins`, only at one of them. A token that is not known is revoked (section 2.2). Raises as `ask` does.
+        """
+        if not request.endpoints.metadata:
+            return
+
+        async def asked() -> None:
+            found = await self._metadata_at(request.endpoints.metadata, self._context(authorities))
+            url = found.endpoints.revocation
+            if not url or (origins is not None and origin(url) not in origins):
+                return
+            for kind, token in tokens.items():
+                form = {"token": token.reveal(), "token_type_hint": kind}
+                answer = await self._post(request, url, form, authorities)
+                if answer.status != _OK:
+                    raise TokenAnswerError(f"answered a revocation with {answer.status}.")
+
+        await self._told(request, asked())
 
     async def metadata(self, request: TokenRequest, *, authorities: str = "") -> ServerMetadata | None:
         """Give the metadata of the authorization server, None where none are declared; raises as `ask` does."""

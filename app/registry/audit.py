@@ -38,6 +38,11 @@ class Audit:
     def __init__(self, session: AsyncSession) -> None:
         """Work inside the session's transaction; whoever opened it commits."""
         self._session = session
+        self.is_unchanged = False
+
+    def nothing_changed(self) -> None:
+        """Tell that the transaction, although it may write, changes nothing that anybody asked for."""
+        self.is_unchanged = True
 
     async def add(self, entries: Sequence[AuditEntry]) -> None:
         """Store entries, in order."""

@@ -6,14 +6,17 @@ from datetime import UTC, datetime
 
 from app.registry.audit import Audit
 from app.registry.records import AuditEntry
-from app.telemetry.records import current_record
+from app.telemetry.records import Change, current_record
 
 
-async def note_change(audit: Audit) -> None:
-    """Add what the request at hand does to the audit, if it is one that changes something and is not in it yet."""
+async def note_change(audit: Audit) -> Change | None:
+    """Add what the request at hand does to the audit, if it is one that changes something and is not in it yet.
+
+    Gives the change, to be marked as noted once it is committed.
+    """
     record = current_record()
-    if record is None or record.change is None or record.change.is_noted:
-        return
+    if audit.is_unchanged or record is None or record.change is None or record.change.is_noted:
+        return None
     change = record.change
     entry = AuditEntry(
         subject=record.subject,
@@ -26,4 +29,4 @@ async def note_change(audit: Audit) -> None:
         request_id=record.request_id,
     )
     await audit.add([entry])
-    change.is_noted = True
+    return change

@@ -27,6 +27,7 @@ from app.registry.namespaces import Namespaces
 from app.registry.outages import outages_raised
 from app.registry.quotas import Quotas
 from app.registry.records import Quota
+from app.registry.retention import Retention
 from app.registry.revisions import Revisions
 from app.registry.served_servers import ServedServers
 from app.registry.servers import Servers
@@ -49,6 +50,7 @@ class Registry:
     quotas: Quotas
     servers: Servers
     revisions: Revisions
+    retention: Retention
     credentials: Credentials
     shared_tokens: SharedTokens
     issuers: Issuers
@@ -84,10 +86,11 @@ class Database:
         return cls(normalised, open_engines(normalised), quota or Quota())
 
     @asynccontextmanager
-    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Registry]:
+    async def transaction(self, *, read_only: bool = False, is_change: bool = True) -> AsyncIterator[Registry]:
         """Commit when the block ends, roll back when it raises or is cancelled.
 
-        What a request of the control plane changes is in the audit by the same commit, or it is not changed.
+        What somebody changes is in the audit by the same commit, or it is not changed. With `is_change` false the
+        transaction writes what goes with requests, and not what they ask for.
 
         A read-only transaction sees one moment in time and never waits for writers. Writers of one SQLite file take
         turns, so keep slow work outside. Raises `RegistryUnavailable` if the database is away.
@@ -104,6 +107,7 @@ class Database:
                 quotas,
                 Servers(session, quotas),
                 Revisions(session),
+                Retention(session),
                 Credentials(session),
                 SharedTokens(session),
                 Issuers(session),
@@ -117,8 +121,9 @@ class Database:
                 ServedServers(session),
             )
             yield registry
-            if not read_only:
-                await note_change(registry.audit)
+            noted = await note_change(registry.audit) if is_change and not read_only else None
+        if noted is not None:
+            noted.is_noted = True
 
     async def _enter(self, session: AsyncSession) -> None:
         """Begin the transaction; raises `RegistryUnavailable` where nobody's has begun for some seconds.

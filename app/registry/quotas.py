@@ -50,6 +50,11 @@ class Quotas:
             if most is not None and held > most and held > getattr(before, each.name):
                 raise QuotaExceeded(namespace, _WORDS[each.name], most=most, wanted=held)
 
+    async def excess(self, namespace: str) -> int:
+        """Return how many bytes of documents a namespace holds beyond what it may."""
+        most = (await self._limits(namespace)).document_bytes
+        return 0 if most is None else max(0, (await self._usage(namespace)).document_bytes - most)
+
     async def _limits(self, namespace: str) -> Quota:
         query = select(NamespaceRow.name, NamespaceRow.quota).where(NamespaceRow.name == namespace)
         found = (await self._session.execute(query)).one_or_none()

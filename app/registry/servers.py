@@ -24,6 +24,7 @@ from app.registry.records import (
     ServerVersion,
     present,
 )
+from app.registry.retention import make_room, note_served
 from app.registry.tables import RevisionRow, ServerRow
 
 _LISTING = "servers"
@@ -163,7 +164,8 @@ class Servers:
         """Store a revision and make it the active one, or with `is_draft` the one that waits for a review.
 
         If the active revision, or with `is_draft` the one that waits, has the same digest, nothing is stored. What
-        waited before waits no more; `changes` apply in every case. Raises `ServerNotFound` or `QuotaExceeded`.
+        waited before waits no more; `changes` apply in every case. Where the namespace's documents become too much, old
+        revisions of the server make room. Raises `ServerNotFound` or `QuotaExceeded`.
         """
         server = await server_key(self._session, ServerName(namespace, name), lock=True)
         number = await self._stored(server, revision.digest, is_draft=is_draft)
@@ -176,6 +178,9 @@ class Servers:
                 await self._point(server, draft_revision=number)
             else:
                 await self._activate(server, number)
+            if is_new and (excess := await self._quotas.excess(namespace)):
+                kept = {number, server.active_revision} if is_draft else {number}
+                await make_room(self._session, server, kept=kept, size=excess)
         await self._apply(server, changes or ServerChanges())
         return AddedRevision(server=await self.get(namespace, name), number=number, is_new=is_new)
 
@@ -207,6 +212,8 @@ class Servers:
             await self._session.execute(update(ServerRow).where(ServerRow.id == server.id).values(values))
 
     async def _activate(self, server: ServerKey, number: int) -> None:
+        if number != server.active_revision:
+            await note_served(self._session, await revision_id(self._session, server, number=server.active_revision))
         if number != server.active_revision or server.draft_revision is not None:
             await self._point(server, active_revision=number, draft_revision=None)
 

@@ -155,6 +155,15 @@ class RevisionRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class ServedRevisionRow(Base):
+    """A revision that was served, until then, and is not any more."""
+
+    __tablename__ = "served_revisions"
+
+    revision_id: Mapped[int] = mapped_column(ID, ForeignKey("revisions.id", ondelete="CASCADE"), primary_key=True)
+    until: Mapped[datetime]
+
+
 class ToolRow(Base):
     """A compiled tool. `definition` is compact JSON in plain text, parsed only when a reader wants it."""
 

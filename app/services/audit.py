@@ -1,11 +1,13 @@
 """The audit: what was changed is written with the change; what was called is written soon after.
 
 A call never waits for the database. Entries of calls wait in memory, a bounded number of them, and those that find no
-room are counted. While the database is away they stay there.
+room are counted. While the database is away they stay there; whether calls are made meanwhile is for the gateway, which
+is told. Where a commit was not answered its entries are written again: a call may be there twice, and is not left out.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections import deque
@@ -21,7 +23,7 @@ from app.services.repeating import alongside, repeated
 from app.telemetry.records import current_record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from app.registry import Database
     from app.registry.records import AuditFilter, AuditRecord, Page
@@ -37,6 +39,8 @@ _BATCH: Final = 500
 _CLEAN_SECONDS: Final = 3600.0
 _EXPORT_PAGE: Final = 1000
 
+_Waiting = tuple[float, str, str, str, str, int, str, str]
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -48,8 +52,15 @@ class Audit:
         self._database = database
         self._days = timedelta(days=days)
         self._max_waiting = max_waiting
-        self._waiting: deque[tuple[float, str, str, str, str, int, str, str]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._writing = asyncio.Lock()
+        self._is_away = False
         self.lost = 0
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether a call that is made now will be in the audit, as far as can be known before."""
+        return not self._is_away and len(self._waiting) < self._max_waiting
 
     def called(self, caller: str, place: tuple[str, str, str], *, revision: int, code: str) -> None:
         """Note a tool call by who made it; `place` is the namespace, the server and the tool."""
@@ -77,19 +88,42 @@ class Audit:
                 return
 
     async def write(self) -> None:
-        """Write the entries that wait."""
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+        """Write the entries that wait; raises `RegistryError` where the database does not let us, and they wait on."""
+        async with self._writing:
+            while self._waiting:
+                await self._write([self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))])
+
+    async def _write(self, batch: Sequence[_Waiting]) -> None:
+        """Write entries; one that the database refuses is lost, and keeps none of the others waiting."""
+        parts = [batch]
+        while parts:
+            part = parts.pop()
             try:
-                async with self._database.transaction() as registry:
-                    await registry.audit.add([_entry(*each) for each in batch])
-            except BaseException:
-                self._waiting.extendleft(reversed(batch))
+                async with self._database.transaction(is_change=False) as registry:
+                    await registry.audit.add([_entry(*each) for each in part])
+                self._is_away = False
+            except (RegistryError, asyncio.CancelledError) as error:
+                self._is_away = isinstance(error, RegistryError)
+                self._put_back([*part, *(each for later in reversed(parts) for each in later)])
                 raise
+            except Exception:  # noqa: BLE001 - the edge: whatever one entry is refused for, the others are written
+                middle = len(part) // 2
+                if middle:
+                    parts += [part[middle:], part[:middle]]
+                else:
+                    self.lost += 1
+                    _log.exception("an entry of a call cannot be in the audit")
+
+    def _put_back(self, batch: Sequence[_Waiting]) -> None:
+        """Have entries wait again, before all others; the newest make room where there is too little."""
+        self._waiting.extendleft(reversed(batch))
+        while len(self._waiting) > self._max_waiting:
+            self._waiting.pop()
+            self.lost += 1
 
     async def clean(self) -> int:
         """Take away what is older than is kept; gives how many entries."""
-        async with self._database.transaction() as registry:
+        async with self._database.transaction(is_change=False) as registry:
             return await registry.audit.remove_before(datetime.now(UTC) - self._days)
 
     @contextlib.asynccontextmanager
@@ -99,8 +133,13 @@ class Audit:
         cleaning = repeated(self.clean, seconds=_CLEAN_SECONDS, name="taking old entries out of the audit")
         try:
             async with alongside(writing, cleaning):
-                yield
+                try:
+                    yield
+                finally:
+                    # Not to be ended in the middle of a commit, of which nobody would know whether it was made.
+                    await self._writing.acquire()
         finally:
+            self._writing.release()
             try:
                 await self.write()
             except RegistryError as error:

@@ -74,7 +74,7 @@ class Renewal:
         if renewed is None:
             await self._released(key, claim, is_broken=True)
             return None
-        async with self._database.transaction() as registry:
+        async with self._database.transaction(is_change=False) as registry:
             sealed = stored_connections.sealed(self._keys, key, renewed)
             is_kept = await registry.connections.renew(key, claim, sealed)
             # Where the user connected anew meanwhile, or ended the connection, that is what counts.
@@ -84,7 +84,7 @@ class Renewal:
     async def _claimed(self, key: ConnectionKey, claim: str, had: Connection) -> tuple[Connection | None, bool]:
         """Give the stored connection and whether it is for us to renew it; waits for who does so now."""
         while True:
-            async with self._database.transaction() as registry:
+            async with self._database.transaction(is_change=False) as registry:
                 claimed = await registry.connections.claim(key, claim, seconds=_CLAIM_SECONDS)
                 stored = self._opened(key, None if claimed is None else claimed.record)
                 is_other = stored is None or stored.access_token != had.access_token
@@ -118,5 +118,5 @@ class Renewal:
         return stored.renewed(got, self._clock())
 
     async def _released(self, key: ConnectionKey, claim: str, *, is_broken: bool) -> None:
-        async with self._database.transaction() as registry:
+        async with self._database.transaction(is_change=False) as registry:
             await registry.connections.release(key, claim, is_broken=is_broken)

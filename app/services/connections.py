@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from app.registry import Database
     from app.registry.records import ConnectionRecord
     from app.security.callers import Caller
+    from app.services.revoking import Revocations
     from app.services.user_tokens import UserTokens
 
 
@@ -20,6 +21,7 @@ class Connections:
 
     database: Database
     tokens: UserTokens
+    revocations: Revocations
 
     async def list(self, namespace: str, server: str, *, caller: Caller) -> tuple[ConnectionRecord, ...]:
         """List the connections that `caller` may see; raises `ServerNotFound`."""
@@ -30,7 +32,7 @@ class Connections:
     async def delete(
         self, namespace: str, server: str, scheme: str, *, caller: Caller, subject: str | None = None
     ) -> None:
-        """End a connection, by default `caller`'s own; what the authorization server issued is not revoked there.
+        """End a connection, by default `caller`'s own; the authorization server is asked to revoke its tokens.
 
         Raises:
             ServerNotFound, ConnectionNotFound: also where it is somebody else's, unless `caller` is an administrator.
@@ -39,5 +41,8 @@ class Connections:
         whose = subject if subject is not None and caller.may("admin") else caller.subject
         key = ConnectionKey(namespace, server, scheme, whose)
         async with self.database.transaction() as registry:
+            record = await registry.connections.find(key)
             await registry.connections.delete(key)
         self.tokens.forget(key)
+        if record is not None:
+            await self.revocations.revoke(key, record)

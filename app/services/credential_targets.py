@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from converters.origins import origin
 from converters.request_plans import ServerUnknownError, base_url
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from app.registry import Registry
-    from app.registry.records import ServerRecord
+    from app.registry.records import NewRevision, ServerRecord
     from converters.security import SecurityScheme
+    from converters.token_requests import Endpoints
 
 
 def declared_schemes(server: ServerRecord) -> dict[str, SecurityScheme]:
@@ -26,11 +27,33 @@ def declared_schemes(server: ServerRecord) -> dict[str, SecurityScheme]:
     return read_schemes(description.get("security_schemes", {}), str(description.get("openapi", "")))
 
 
+class Located(Protocol):
+    """What says where the API of a server is, besides its description."""
+
+    @property
+    def base_url(self) -> str | None:
+        """Where the API is, in the place of the description's servers."""
+        ...
+
+    @property
+    def server_variables(self) -> Mapping[str, Any]:
+        """The variables of the description's servers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the API of a server is to be."""
+
+    base_url: str | None
+    server_variables: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
     """A server's operations, as far as it matters where requests with a scheme go."""
 
-    server: ServerRecord
+    server: Located
     document_url: str | None
     definitions: tuple[Mapping[str, Any], ...]
     schemes: Mapping[str, SecurityScheme]
@@ -43,6 +66,11 @@ class Targets:
         """List where tokens of a scheme are asked for by a grant."""
         found = (endpoints(scheme, grant_type, each) for each in self._bases(scheme.name))
         return frozenset(origin(url) for each in found for url in each.secret)
+
+    def endpoints(self, scheme: str, grant_type: str) -> tuple[Endpoints, ...]:
+        """List where tokens of a scheme are got by a grant, () for one that is not declared."""
+        found = self.schemes.get(scheme)
+        return () if found is None else tuple({endpoints(found, grant_type, each) for each in self._bases(scheme)})
 
     def _bases(self, scheme: str) -> list[str]:
         naming = [each for each in self.definitions if any(scheme in dict(one["schemes"]) for one in each["security"])]
@@ -59,11 +87,17 @@ async def read_targets(registry: Registry, namespace: str, server: str) -> Targe
     return Targets(record, document_url, definitions, declared_schemes(record))
 
 
+def targets_of(new: NewRevision, server: Located) -> Targets:
+    """Give where the requests of a server would go with a description that is not stored yet."""
+    schemes = read_schemes(new.description["security_schemes"], str(new.description["openapi"]))
+    return Targets(server, new.document_url, tuple(each.definition for each in new.tools), schemes)
+
+
 def _with_distinct_servers(definitions: Sequence[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
     return {json.dumps(each["servers"]): each for each in definitions}.values()
 
 
-def base_of(definition: Mapping[str, Any], server: ServerRecord, document_url: str | None) -> str | None:
+def base_of(definition: Mapping[str, Any], server: Located, document_url: str | None) -> str | None:
     """Give the URL below which a tool's requests go, None where it is not known."""
     try:
         return base_url(

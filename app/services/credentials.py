@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from app.registry import Database
-    from app.registry.records import CredentialRecord, ServerRecord
+    from app.registry.records import CredentialRecord, NewCredential, ServerRecord
     from app.security.operator_secrets import OperatorSecrets
     from app.security.sealing import SecretKeys
     from app.services.credential_targets import Targets
@@ -198,20 +198,8 @@ class Credentials:
         found = targets.schemes.get(scheme)
         if found is None:
             raise SchemeNotDeclaredError(scheme, targets.schemes)
-        origins = targets.origins(scheme)
         credential, source = await self.check(found, given)
-        if not origins:
-            raise CredentialUnboundError
-        grant = credential.grant_type if isinstance(credential, ClientCredentials) else ""
-        details = stored_credentials.details_of(
-            credential,
-            origins=origins,
-            source=source or None,
-            token_origins=targets.token_origins(found, grant) if grant else (),
-        )
-        new = stored_credentials.sealed(
-            self._keys, (namespace, server, scheme), details, stored_credentials.secret_of(credential)
-        )
+        new = self.bound(targets, credential, place=(namespace, server, scheme), source=source)
         async with self._database.transaction() as registry:
             record = await registry.credentials.put(namespace, server, scheme=scheme, new=new)
         await self._events.changed(namespace, server)
@@ -227,6 +215,34 @@ class Credentials:
         check_obtainable(scheme, credential)
         _check_keys(credential)
         return credential, source
+
+    def bound(
+        self, targets: Targets, credential: Credential, *, place: tuple[str, str, str], source: Mapping[str, str]
+    ) -> NewCredential:
+        """Seal a credential for `place` (namespace, server, scheme), bound to where requests with the scheme go.
+
+        `source` is where its secret is kept, {} for here. Raises `CredentialUnboundError`.
+        """
+        *_, scheme = place
+        origins = targets.origins(scheme)
+        if not origins:
+            raise CredentialUnboundError
+        grant = credential.grant_type if isinstance(credential, ClientCredentials) else ""
+        details = stored_credentials.details_of(
+            credential,
+            origins=origins,
+            source=source or None,
+            token_origins=targets.token_origins(targets.schemes[scheme], grant) if grant else (),
+        )
+        return stored_credentials.sealed(self._keys, place, details, stored_credentials.secret_of(credential))
+
+    def is_as(self, record: CredentialRecord, new: NewCredential) -> bool:
+        """Tell whether a stored credential can be opened, and all that may be shown of it is as that of `new`."""
+        try:
+            stored_credentials.opened(self._keys, record)
+        except UnreadableSecretError:
+            return False
+        return record.details == new.details
 
     async def delete(self, namespace: str, server: str, scheme: str) -> None:
         """Remove a credential; raises `ServerNotFound` or `CredentialNotFound`."""

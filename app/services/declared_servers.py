@@ -7,71 +7,48 @@ part of it, only where they are kept.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Final
 
-from app.errors import CausewayError
 from app.registry.errors import ServerNotFound
 from app.registry.records import ServerChanges, ToolOverride, ToolRecord, present
-from app.services.credentials import SOURCE_MEMBERS
+from app.services.credential_targets import Location, read_targets, targets_of
+from app.services.declarations import DeclarationError
+from app.services.declared_secrets import DeclaredSecrets
 from app.services.import_description import ImportOptions
 from app.services.publishing import Imported, ImportMode, judged, stored
 from app.services.servers import check_settings
 from app.services.surfaces import with_overrides
 from app.services.tools import lost_arguments, overridden
-from converters import ConverterError
+from app.telemetry.records import note_target
 from converters.naming import is_legal
-from converters.security import read_schemes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from app.registry import Database, Registry
     from app.registry.records import NewRevision, RevisionRecord, ServerRecord
+    from app.services.credential_targets import Targets
     from app.services.credentials import CredentialInfo, Credentials
+    from app.services.declarations import Declaration
     from app.services.events import ServerEvents
-    from app.services.import_description import ImportDescription, Source
+    from app.services.import_description import ImportDescription
+    from app.services.server_headers import HeaderInfo, ServerHeaders
 
-STORED: Final = {"source": "stored"}
-"""Where a secret is kept that was supplied to the gateway itself."""
 _PLAIN: Final = ImportMode()
-
-
-class DeclarationError(CausewayError):
-    """A part of a declaration cannot be used; nothing was changed."""
-
-    code = "declaration_invalid"
-
-    def __init__(self, message: str, *, pointer: str) -> None:
-        """Say what is wrong, and where in the declaration."""
-        super().__init__(message)
-        self.pointer = pointer
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """All of a server: its description's source, settings, overrides by operation, and credentials by scheme.
-
-    A credential is what `PUT .../credentials/{scheme}` takes, with the source of its secret and never a secret.
-    """
-
-    namespace: str
-    name: str
-    source: Source
-    settings: ServerChanges
-    overrides: Sequence[ToolOverride] = ()
-    credentials: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What applying a declaration did, or would do: to the description, and which other parts are different.
 
-    `differences` are "base_url", "tools", "credentials/key" and so on; a server that is made has none.
+    `differences` are "base_url", "tools", "credentials/key" and so on; of a server that is made, only secrets. What
+    is `is_as_declared` was so before, and who declared it too.
     """
 
     imported: Imported
     differences: tuple[str, ...] = ()
+    is_as_declared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +59,27 @@ class Declared:
     revision: RevisionRecord
     overrides: tuple[ToolOverride, ...]
     credentials: tuple[CredentialInfo, ...]
+    headers: tuple[HeaderInfo, ...]
 
 
 class DeclaredServers:
     """Applies declarations, and gives them back."""
 
     def __init__(
-        self, database: Database, importer: ImportDescription, credentials: Credentials, events: ServerEvents
+        self,
+        database: Database,
+        importer: ImportDescription,
+        events: ServerEvents,
+        *,
+        credentials: Credentials,
+        headers: ServerHeaders,
     ) -> None:
-        """Work on `database`, compiling by `importer`, putting `credentials`, telling `events` what changed."""
+        """Work on `database`, compiling by `importer`, telling `events` what changed."""
         self._database = database
         self._importer = importer
         self._credentials = credentials
+        self._headers = headers
+        self._secrets = DeclaredSecrets(credentials, headers)
         self._events = events
 
     async def read(self, namespace: str, name: str) -> Declared:
@@ -102,7 +88,8 @@ class DeclaredServers:
             server = await registry.servers.get(namespace, name)
             revision = await registry.revisions.get(namespace, name)
             overrides = await registry.revisions.overrides(namespace, name)
-        return Declared(server, revision, overrides, await self._credentials.list(namespace, name))
+        credentials = await self._credentials.list(namespace, name)
+        return Declared(server, revision, overrides, credentials, await self._headers.list(namespace, name))
 
     async def apply(self, declaration: Declaration, *, by: str, dry_run: bool = False) -> Applied:
         """Make a server what a declaration says, all of it or nothing; what is so already stays untouched.
@@ -119,7 +106,8 @@ class DeclaredServers:
             namespace, name, source=declaration.source, options=ImportOptions(declaration.settings.base_url)
         )
         _check(declaration, new)
-        changed = await self._check_credentials(declaration, new)
+        # Before the transaction: what is kept in a vault is some milliseconds away.
+        secrets = await self._secrets.read(declaration, new)
         async with self._database.transaction(read_only=dry_run) as registry:
             server = await _held(registry, namespace, name, is_read_only=dry_run)
             if server is None:
@@ -128,19 +116,24 @@ class DeclaredServers:
                     await self._create(registry, declaration, new, by=by)
             else:
                 applied = await self._change(registry, server, declaration, new=new, by=None if dry_run else by)
-        if dry_run:
-            return _with_credentials(applied, changed)
-        if applied.differences or applied.imported.outcome != "unchanged":
+            is_draft = applied.imported.outcome == "drafted"
+            targets = await _targets(registry, declaration, new, is_draft=is_draft)
+            put = await self._secrets.put(registry, declaration, secrets, targets=targets, dry_run=dry_run)
+            if applied.is_as_declared and not put:
+                registry.audit.nothing_changed()
+        applied = replace(applied, differences=(*applied.differences, *put))
+        if not dry_run and (applied.differences or applied.imported.outcome != "unchanged"):
             await self._events.changed(namespace, name)
-        for scheme in changed:
-            await self._credentials.put(namespace, name, scheme, given=declaration.credentials[scheme])
-        return _with_credentials(applied, changed)
+        return applied
 
     async def prune(self, namespace: str, *, kept: frozenset[str], by: str, dry_run: bool = False) -> tuple[str, ...]:
         """Delete the servers of a namespace that `by` declared before and does not any more; gives their names."""
         async with self._database.transaction(read_only=dry_run) as registry:
             gone = tuple(each for each in await registry.servers.declared(namespace, by=by) if each not in kept)
-            if not dry_run:
+            if not gone:
+                registry.audit.nothing_changed()
+            elif not dry_run:
+                note_target(target=", ".join(gone))
                 for name in gone:
                     await registry.servers.delete(namespace, name)
         if not dry_run:
@@ -166,8 +159,9 @@ class DeclaredServers:
         wanted = _as_changed(server, settings)
         found = await judged(registry, wanted, new, mode=_PLAIN)
         is_as_declared = found.outcome == "unchanged" and not differences and server.draft_revision is None
-        if by is None or (is_as_declared and server.declared_by == by):
-            return Applied(found, differences)
+        is_as_declared = is_as_declared and server.declared_by == by
+        if by is None or is_as_declared:
+            return Applied(found, differences, is_as_declared=is_as_declared)
         before = await registry.revisions.tools(server.namespace, server.name)
         imported = await stored(registry, wanted, new, changes=settings, mode=_PLAIN)
         if is_overridden:
@@ -175,36 +169,6 @@ class DeclaredServers:
             names = _renamed(before, await registry.revisions.tools(server.namespace, server.name))
             await registry.revisions.keep_former_names(server.namespace, server.name, names=names)
         return Applied(imported, differences)
-
-    async def _check_credentials(self, declaration: Declaration, new: NewRevision) -> tuple[str, ...]:
-        """Check every credential, and tell which are to be put."""
-        if not declaration.credentials:
-            return ()
-        try:
-            known = await self._credentials.list(declaration.namespace, declaration.name)
-        except ServerNotFound:
-            known = ()
-        there = {each.record.scheme: each for each in known}
-        schemes = read_schemes(new.description["security_schemes"], str(new.description["openapi"]))
-        changed = []
-        for scheme, given in declaration.credentials.items():
-            pointer = f"/credentials/{scheme.replace('~', '~0').replace('/', '~1')}"
-            if scheme not in schemes:
-                declared = ", ".join(sorted(schemes)) or "none"
-                sentence = (
-                    f"The description does not declare the security scheme {scheme[:200]!r}; it declares: {declared}."
-                )
-                raise DeclarationError(sentence, pointer=pointer)
-            if given.get("source") == STORED["source"]:
-                _check_stored(scheme, there.get(scheme), pointer=f"{pointer}/secretRef")
-                continue
-            try:
-                await self._credentials.check(schemes[scheme], given)
-            except (CausewayError, ConverterError) as error:
-                raise DeclarationError(error.message, pointer=f"{pointer}/secretRef") from None
-            if not _is_the_same(there.get(scheme), given):
-                changed.append(scheme)
-        return tuple(changed)
 
 
 def _check(declaration: Declaration, new: NewRevision) -> None:
@@ -228,31 +192,6 @@ def _check(declaration: Declaration, new: NewRevision) -> None:
 
 def _tool_pointer(operation_key: str) -> str:
     return f"/tools/{operation_key.replace('~', '~0').replace('/', '~1')}"
-
-
-def _check_stored(scheme: str, info: CredentialInfo | None, *, pointer: str) -> None:
-    if info is None:
-        raise DeclarationError(
-            f"The secret for {scheme!r} was kept by the gateway that this declaration is from, and this one has none: "
-            "supply the credential here first, or refer to where the operator keeps it.",
-            pointer=pointer,
-        )
-
-
-def _is_the_same(info: CredentialInfo | None, given: Mapping[str, Any]) -> bool:
-    """Tell whether a credential is as declared, and goes where requests go."""
-    if info is None or info.detached or not info.is_readable:
-        return False
-    details = info.record.details
-    source = {name: given[name] for name in SOURCE_MEMBERS if given.get(name) is not None}
-    members = {name: value for name, value in given.items() if name not in source and value is not None}
-    return details["source"] == source and all(
-        _comparable(details.get(name)) == _comparable(value) for name, value in members.items()
-    )
-
-
-def _comparable(value: Any) -> Any:
-    return sorted(value) if isinstance(value, list) else value
 
 
 def _settings(declaration: Declaration, new: NewRevision, by: str) -> ServerChanges:
@@ -287,9 +226,15 @@ def _key(override: ToolOverride) -> str:
     return override.operation_key
 
 
-def _with_credentials(applied: Applied, schemes: tuple[str, ...]) -> Applied:
-    named = tuple(f"credentials/{each}" for each in schemes)
-    return Applied(applied.imported, (*applied.differences, *named))
+async def _targets(registry: Registry, declaration: Declaration, new: NewRevision, *, is_draft: bool) -> Targets:
+    """Give where the requests of a server go once it is as declared: of a draft, nothing is served yet."""
+    base_url, variables = declaration.settings.base_url, declaration.settings.server_variables
+    location = Location(
+        base_url if isinstance(base_url, str) else None, variables if isinstance(variables, dict) else {}
+    )
+    if is_draft:
+        return replace(await read_targets(registry, declaration.namespace, declaration.name), server=location)
+    return targets_of(new, location)
 
 
 async def _held(registry: Registry, namespace: str, name: str, *, is_read_only: bool) -> ServerRecord | None:

@@ -116,7 +116,7 @@ class Idempotency:
     async def _claimed(self, request: IdempotentRequest, claim: str) -> KeptAnswer | None:
         now = datetime.now(UTC)
         until = now + timedelta(seconds=self._seconds)
-        async with self._database.transaction() as registry:
+        async with self._database.transaction(is_change=False) as registry:
             kept = await registry.idempotency_keys.claim(request, claim=claim, until=until, expires_at=now + KEPT)
             if kept is None and await registry.idempotency_keys.count(request.owner) > MAX_REQUESTS:
                 message = f"More than {MAX_REQUESTS:,} requests with an Idempotency-Key are kept for a day: send none."
@@ -129,13 +129,13 @@ class Idempotency:
         while True:
             await asyncio.sleep(self._seconds / 3)
             with contextlib.suppress(RegistryUnavailable):
-                async with self._database.transaction() as registry:
+                async with self._database.transaction(is_change=False) as registry:
                     await registry.idempotency_keys.extend(request, claim=claim, seconds=self._seconds)
 
     async def _finish(self, request: IdempotentRequest, claim: str, answer: KeptAnswer | None) -> None:
         """Keep an answer of a success, or give the claim up. What was done stays done where the database is away."""
         try:
-            async with self._database.transaction() as registry:
+            async with self._database.transaction(is_change=False) as registry:
                 if answer is not None and answer.status in _SUCCESSES:
                     await registry.idempotency_keys.keep(request, claim=claim, answer=answer)
                 else:

@@ -155,7 +155,7 @@ class Keys:
         """Write down when keys were used last."""
         used = {key: datetime.fromtimestamp(time, UTC) for key, time in self._known.take_used().items()}
         if used:
-            async with self._database.transaction() as registry:
+            async with self._database.transaction(is_change=False) as registry:
                 await registry.keys.used(used)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.telemetry.records import note_target
+from app.registry.errors import NamespaceExists
+from app.telemetry.records import Change, acting, note_target
 
 if TYPE_CHECKING:
     from app.registry import Database
@@ -13,6 +14,20 @@ if TYPE_CHECKING:
     from app.security.sealing import SecretKeys
     from app.services.events import ServerEvents
     from app.services.keys import Keys
+
+
+async def ensure_namespace(database: Database, name: str, *, by: str) -> bool:
+    """Make a namespace where there is none of that name, for `by`; tells whether it was made."""
+    async with database.transaction(read_only=True) as registry:
+        if await registry.namespaces.exists(name):
+            return False
+    try:
+        with acting(by, Change("create_namespace", name)):
+            async with database.transaction() as registry:
+                await registry.namespaces.create(name)
+    except NamespaceExists:  # made a moment ago by another process
+        return False
+    return True
 
 
 class Namespaces:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from app.registry.errors import ServerNotFound
 from app.registry.records import ServerChanges
 from app.services.import_description import ImportOptions, Source
+from app.services.namespaces import ensure_namespace
+from app.telemetry.records import GATEWAY, Change, acting
 
 if TYPE_CHECKING:
     from app.registry import Database
@@ -34,20 +36,22 @@ class OwnServer:
         """Create the server on the first start, bring it up to date later; one that was deleted stays deleted."""
         document = json.dumps(_marked(description), sort_keys=True).encode()
         source = Source(document=document, media_type="application/json")
-        async with self._database.transaction() as registry:
-            is_first_start = not await registry.namespaces.exists(NAMESPACE)
-            await registry.namespaces.ensure(NAMESPACE)
-        if is_first_start:
-            await self._importer.create(NAMESPACE, NAME, source=source, options=ImportOptions(base_url=base_url))
+        if await ensure_namespace(self._database, NAMESPACE, by=GATEWAY):
+            with acting(GATEWAY, Change("create_server", NAMESPACE, NAME)):
+                await self._importer.create(NAMESPACE, NAME, source=source, options=ImportOptions(base_url=base_url))
             return
+        with acting(GATEWAY, Change("replace_document", NAMESPACE, NAME)):
+            await self._keep_up(source, title=description["info"]["title"], base_url=base_url)
+
+    async def _keep_up(self, source: Source, *, title: str, base_url: str) -> None:
         try:
             stored, _ = await self._servers.document(NAMESPACE, NAME)
             server = (await self._servers.read(NAMESPACE, NAME)).server
         except ServerNotFound:
             return
-        if server.title != description["info"]["title"]:
+        if server.title != title:
             return  # somebody else's, under the name that was free
-        if stored != document:
+        if stored != source.document:
             await self._importer.replace(NAMESPACE, NAME, source=source, options=ImportOptions(base_url=base_url))
         elif server.base_url != base_url:
             await self._servers.change(NAMESPACE, NAME, ServerChanges(base_url=base_url))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from app.errors import CausewayError
-from app.registry.records import ServerChanges
+from app.registry.records import ServerChanges, present
 from app.services.surfaces import SurfaceChange, changed, surface, with_overrides
 
 if TYPE_CHECKING:
@@ -118,6 +118,10 @@ async def stored(
     namespace, name = server.namespace, server.name
     found = await judged(registry, server, new, mode=mode)
     is_draft = found.outcome == "drafted"
+    is_there = found.revision is not None and (is_draft or server.draft_revision is None)
+    if is_there and not present(changes):
+        registry.audit.nothing_changed()
+        return found
     titled = changes if is_draft else replace(changes, title=new.description["title"])
     added = await registry.servers.add_revision(namespace, name, revision=new, changes=titled, is_draft=is_draft)
     if not is_draft:

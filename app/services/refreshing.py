@@ -17,6 +17,7 @@ from app.registry.errors import RegistryError
 from app.registry.records import SourceState
 from app.services.import_description import ImportOptions, Source
 from app.services.repeating import repeated
+from app.telemetry.records import Change, acting
 from converters import DescriptionError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from app.services.import_description import ImportDescription
     from app.services.publishing import Imported
 
+BY: Final = "source"
+"""Who changes a server, in the audit, when its source does."""
 CONDITION: Final = "source_failed"
 _REMEDY: Final = "What was imported before is served meanwhile; mend what is at the URL, or import another document."
 LOOK_SECONDS: Final = 5.0
@@ -63,9 +66,9 @@ class Refreshing:
         async with self._database.transaction(read_only=True) as registry:
             if not await registry.sources.are_due():
                 return
-        async with self._database.transaction() as registry:
+        async with self._database.transaction(is_change=False) as registry:
             claimed = await registry.sources.claim()
-        await asyncio.gather(*(self._look_at(each.namespace, each.name) for each in claimed))
+        await asyncio.gather(*(self._looked_at(each.namespace, each.name) for each in claimed))
 
     async def refresh(self, namespace: str, name: str) -> Imported:
         """Fetch and import now, whatever was there before.
@@ -82,6 +85,10 @@ class Refreshing:
         async with self._telling(namespace, name):
             return await self._import(namespace, name, url, await self._fetcher.fetch_changed(url))
 
+    async def _looked_at(self, namespace: str, name: str) -> None:
+        with acting(BY, Change("refresh_server", namespace, name)):
+            await self._look_at(namespace, name)
+
     async def _look_at(self, namespace: str, name: str) -> None:
         """Import what is at a source, unless it is what was there the last time."""
         try:
@@ -97,7 +104,7 @@ class Refreshing:
                 if found.document is not None and _digest(found.document) != known.content_digest:
                     await self._import(namespace, name, url, found)
                     return
-            async with self._database.transaction() as registry:
+            async with self._database.transaction(is_change=False) as registry:
                 await registry.conditions.clear(namespace, name, code=CONDITION)
         except (CausewayError, DescriptionError) as error:
             _log.info("the source of %s/%s was not imported: %s", namespace, name, error.message)
@@ -108,7 +115,7 @@ class Refreshing:
         # Of a description of several documents, the first says nothing about the others.
         is_split = done.compiled.description["is_split"]
         seen = SourceState(url, found.etag, found.last_modified, _digest(found.document))
-        async with self._database.transaction() as registry:
+        async with self._database.transaction(is_change=False) as registry:
             await registry.sources.keep(namespace, name, state=SourceState() if is_split else seen)
             await registry.conditions.clear(namespace, name, code=CONDITION)
         return done
@@ -121,7 +128,7 @@ class Refreshing:
         except RegistryError:
             raise
         except (CausewayError, DescriptionError) as error:
-            async with self._database.transaction() as registry:
+            async with self._database.transaction(is_change=False) as registry:
                 await registry.conditions.put(namespace, name, code=CONDITION, message=error.message, remedy=_REMEDY)
             raise
 

@@ -9,9 +9,9 @@ from app.security.sealing import UnreadableSecretError
 from app.services import stored_connections, stored_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
-    from app.registry import Database
+    from app.registry import Database, Registry
     from app.security.sealing import SecretKeys
 
 
@@ -47,7 +47,7 @@ async def _outcomes(database: Database, keys: SecretKeys) -> AsyncIterator[bool 
             yield None
             continue
         async with database.transaction() as registry:
-            yield await registry.credentials.reseal(credential, new)
+            yield await _done(registry, registry.credentials.reseal(credential, new))
     for connection in connections:
         try:
             tokens = stored_connections.resealed(keys, connection)
@@ -55,4 +55,12 @@ async def _outcomes(database: Database, keys: SecretKeys) -> AsyncIterator[bool 
             yield None
             continue
         async with database.transaction() as registry:
-            yield await registry.connections.reseal(connection, tokens)
+            yield await _done(registry, registry.connections.reseal(connection, tokens))
+
+
+async def _done(registry: Registry, resealing: Awaitable[bool]) -> bool:
+    """Tell whether a secret was sealed anew, and not changed by somebody else meanwhile."""
+    is_done = await resealing
+    if not is_done:
+        registry.audit.nothing_changed()
+    return is_done

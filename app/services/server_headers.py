@@ -14,15 +14,17 @@ from converters.credentials import CredentialError, read_field_value
 from converters.server_headers import check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from app.registry import Database
-    from app.registry.records import CredentialRecord
+    from app.registry.records import CredentialRecord, NewCredential
     from app.security.operator_secrets import OperatorSecrets
     from app.security.sealing import SecretKeys
     from app.services.credential_targets import Targets
     from app.services.credentials import Credentials
     from app.services.events import ServerEvents
+    from converters.credentials import Secret
+    from converters.security import SecurityScheme
 
 
 class HeaderNotFoundError(CausewayError):
@@ -33,6 +35,16 @@ class HeaderNotFoundError(CausewayError):
     def __init__(self, server: str, name: str) -> None:
         """Name the server and the field."""
         super().__init__(f"The server {server!r} has no header field {name[:200]!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class SuppliedHeader:
+    """A header field that may be sent; `source` is where its value is kept, {} for here."""
+
+    name: str
+    value: Secret
+    source: Mapping[str, str]
+    is_secret: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +95,36 @@ class ServerHeaders:
         """
         async with self._database.transaction(read_only=True) as registry:
             targets = await read_targets(registry, namespace, server)
-        check_name(name, targets.schemes.values())
-        source = {member: given[member] for member in SOURCE_MEMBERS if given.get(member) is not None}
-        if source and given.get("value") is not None:
-            raise CredentialError("Send `value` or a source, not both.", pointer="/value")
-        value = await self._sources.read(source, is_fresh=True) if source else given.get("value")
-        secret = read_field_value(value).reveal()
+        supplied = await self.check(name, given, schemes=targets.schemes.values())
+        new = self.bound(targets, supplied, place=(namespace, server))
         place = stored_credentials.header_place(name)
-        origins = targets.origins(place)
-        if not origins:
-            raise CredentialUnboundError
-        details = stored_credentials.header_details(
-            name, is_secret=given.get("is_secret") is not False, origins=origins, source=source or None
-        )
-        new = stored_credentials.sealed(self._keys, (namespace, server, place), details, secret)
         async with self._database.transaction() as registry:
             record = await registry.credentials.put(namespace, server, scheme=place, new=new)
         await self._events.changed(namespace, server)
         return await self._described(record, targets)
+
+    async def check(self, name: str, given: Mapping[str, Any], *, schemes: Iterable[SecurityScheme]) -> SuppliedHeader:
+        """Read what `put` takes, beside the `schemes` that are declared; raises as `put` does."""
+        check_name(name, schemes)
+        source = {member: given[member] for member in SOURCE_MEMBERS if given.get(member) is not None}
+        if source and given.get("value") is not None:
+            raise CredentialError("Send `value` or a source, not both.", pointer="/value")
+        value = await self._sources.read(source, is_fresh=True) if source else given.get("value")
+        return SuppliedHeader(name, read_field_value(value), source, is_secret=given.get("is_secret") is not False)
+
+    def bound(self, targets: Targets, supplied: SuppliedHeader, *, place: tuple[str, str]) -> NewCredential:
+        """Seal a header field for `place` (namespace, server), bound to where the server's requests go.
+
+        Raises `CredentialUnboundError`.
+        """
+        name = stored_credentials.header_place(supplied.name)
+        origins = targets.origins(name)
+        if not origins:
+            raise CredentialUnboundError
+        details = stored_credentials.header_details(
+            supplied.name, is_secret=supplied.is_secret, origins=origins, source=supplied.source or None
+        )
+        return stored_credentials.sealed(self._keys, (*place, name), details, supplied.value.reveal())
 
     async def delete(self, namespace: str, server: str, name: str) -> None:
         """Remove a header field; raises `ServerNotFound` or `HeaderNotFoundError`."""

@@ -75,7 +75,7 @@ class SharedTokens:
     async def _found_or_leased(self, place: _Place, useless: Collection[Secret]) -> AccessToken | None:
         """Give a token that may be used, or None once this instance has the lease to ask for one."""
         while True:
-            async with self._database.transaction() as registry:
+            async with self._database.transaction(is_change=False) as registry:
                 row = await registry.shared_tokens.hold(place.namespace, place.server, name=place.name)
                 token = place.opened(row)
                 if token is not None and token.value not in useless:
@@ -88,7 +88,7 @@ class SharedTokens:
     async def _kept(self, place: _Place, got: AccessToken | None) -> None:
         """Store what was got, and end the lease unless it was given up on."""
         try:
-            async with self._database.transaction() as registry:
+            async with self._database.transaction(is_change=False) as registry:
                 row = await registry.shared_tokens.hold(place.namespace, place.server, name=place.name)
                 if row.asked_by != self._asker:
                     return

@@ -50,15 +50,22 @@ class Connection:
         """When the token is to be replaced: before it expires, where it can be renewed."""
         return self.expires_at if self.refresh_token is None else self.renew_at
 
+    @property
+    def tokens(self) -> dict[str, Secret]:
+        """The tokens by their types (RFC 7009 section 2.1), the one that renews the other first."""
+        renewing = {} if self.refresh_token is None else {"refresh_token": self.refresh_token}
+        return {**renewing, "access_token": self.access_token}
+
     def serves(self, request: TokenRequest) -> bool:
         """Tell whether the tokens are for what is asked: this client and endpoint, the API's origin and the scopes.
 
         A server may grant other names than were asked for, so what was asked for is what counts.
         """
         is_there = request.origin in self.details["origins"]
-        return self._is_of(request) and is_there and set(request.scopes) <= set(self.details["scopes"])
+        return self.is_of(request) and is_there and set(request.scopes) <= set(self.details["scopes"])
 
-    def _is_of(self, request: TokenRequest) -> bool:
+    def is_of(self, request: TokenRequest) -> bool:
+        """Tell whether the tokens came from this client and endpoint."""
         return (self.details["client_id"], self.details["endpoint"]) == (request.client.client_id, request.url)
 
     def widening(self, request: TokenRequest) -> TokenRequest:
@@ -66,7 +73,7 @@ class Connection:
 
         Where the owner named the scopes, no others are asked for.
         """
-        if request.client.scopes is not None or not self._is_of(request):
+        if request.client.scopes is not None or not self.is_of(request):
             return request
         return replace(request, scopes=tuple(sorted({*request.scopes, *self.details["scopes"]})))
 

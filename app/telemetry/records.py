@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass(slots=True)
 class Change:
-    """What a request of the control plane is to change; `action` is its operation."""
+    """What a request of the control plane is to change; `action` is its operation, `is_noted` once it is committed."""
 
     action: str
     namespace: str = ""
@@ -42,12 +47,26 @@ class RequestRecord:
     trace_id: str = ""
 
 
+GATEWAY: Final = "gateway"
+"""The subject of what a gateway changes by itself."""
+
 _current: Final[ContextVar[RequestRecord | None]] = ContextVar("causeway.request", default=None)
 
 
 def current_record() -> RequestRecord | None:
     """Give the record of the request that is being answered, None outside of one."""
     return _current.get()
+
+
+@contextmanager
+def acting(subject: str, change: Change) -> Iterator[None]:
+    """Have what the block changes be the change of `subject`, where no request asks for it: of a folder, say."""
+    record = RequestRecord(secrets.token_hex(16), "", "", subject=subject, change=change)
+    token = _current.set(record)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def set_current(record: RequestRecord) -> None:

@@ -42,6 +42,7 @@ async function main() {
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       registration: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: () => true,

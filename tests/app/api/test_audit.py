@@ -117,3 +117,40 @@ async def test_calls_never_wait_for_the_audit_and_those_without_room_are_counted
     await audit.write()
     listed = (await served.http.get(AUDIT, params={"subject": "local"})).json()["items"]
     assert [each["tool"] for each in listed] == ["tool2", "tool1", "tool0"]
+
+
+async def test_what_is_only_tried_or_refused_is_not_in_the_audit_whatever_is_kept_of_the_request(
+    served: Gateway,
+) -> None:
+    """Nor is a description that is there already; one that is imported is, once, although it is sent twice."""
+    await served.create(DESCRIPTION["document"])
+    changed = {"document": {**DESCRIPTION["document"], "info": {"title": "Pets", "version": "2"}}}
+    url, key = f"{SERVERS}/pets/document", {"Idempotency-Key": "once"}
+    tried = await served.http.put(url, params={"dry_run": True}, json=changed, headers={"Idempotency-Key": "dry"})
+    refused = await served.http.put(url, json={"document": {}}, headers={"Idempotency-Key": "refused"})
+    same = await served.http.put(url, json=DESCRIPTION)
+    imported = [await served.http.put(url, json=changed, headers=key) for _ in range(2)]
+    answers = [tried, refused, same, *imported]
+    assert [each.status_code for each in answers] == [200, 422, 200, 200, 200], [each.text for each in answers]
+    assert [len(await entries(served, each)) for each in answers] == [0, 0, 0, 1, 0]
+
+
+async def test_deleting_what_is_declared_no_more_names_what_was_deleted(served: Gateway) -> None:
+    for name in ("cats", "dogs"):
+        declaration = {"name": name, "source": {"file": "openapi.json"}}
+        files = {"declaration": json.dumps(declaration), "document": json.dumps(DESCRIPTION["document"])}
+        put = await served.http.put(
+            f"{SERVERS}/{name}/declaration", files={part: (None, text) for part, text in files.items()}
+        )
+        assert put.status_code == 200, put.text
+    prune = "/api/v1/namespaces/default/prune"
+    tried = await served.http.post(prune, params={"dry_run": True}, json={"keep": []})
+    pruned, again = [await served.http.post(prune, json={"keep": []}) for _ in range(2)]
+    assert (tried.json(), pruned.json(), again.json()) == (
+        {"items": ["cats", "dogs"]},
+        {"items": ["cats", "dogs"]},
+        {"items": []},
+    )
+    found = [await entries(served, each) for each in (tried, pruned, again)]
+    assert [len(each) for each in found] == [0, 1, 0]
+    assert found[1][0]["target"] == "cats, dogs"

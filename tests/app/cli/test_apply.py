@@ -110,6 +110,7 @@ def test_what_was_applied_comes_back_and_applied_again_changes_nothing(
         enabled=False,
         tools={"GET /pets": {"name": "find_pets", "description": "no"}, "GET /gone": {"enabled": False}},
         credentials={"key": {"secretRef": {"source": "file", "path": str(operator_secret)}}},
+        headers={"X-Tenant": {"secretRef": {"source": "file", "path": str(operator_secret)}, "is_secret": False}},
     )
     assert apply(gateway, tmp_path / "first")[0] == 0
     exported = export(gateway, tmp_path / "second", namespace)

@@ -21,11 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
+from app.registry.connections import ConnectionKey
 from converters.credentials import AUTHORIZATION_CODE, DEVICE_CODE
 from tests.app.backends import backend, json_reply
 from tests.app.credentials.apis import CREDENTIALS, call, text
 from tests.app.descriptions import description, operation
-from tests.app.gateways import PUBLIC_URL, Gateway
+from tests.app.gateways import PUBLIC_URL, SERVERS, Gateway
 from tests.node_tools import LOCKED, NodeTools, installed
 
 SECRET = "a-client-secret-of-some-length"
@@ -131,6 +132,24 @@ async def test_a_user_connects_by_authorization_code_and_the_token_is_renewed(
         monkeypatch.setattr(tokens, "_clock", clock)
         monkeypatch.setattr(tokens._renewal, "_clock", clock)  # noqa: SLF001 - its clock
         assert (await call(served))["isError"] is False
+
+
+async def test_a_connection_that_is_ended_is_revoked(served: Gateway, issuer: str) -> None:
+    """RFC 7009, at the endpoint that the metadata name: neither of the tokens is good after it."""
+    await served.create(discovered(issuer), base_url=issuer)
+    await supplied(served, client_id="users", client_secret=SECRET, grant_type=AUTHORIZATION_CODE)
+    await connected(served)
+    await call(served)
+    held = served.application.secrets.user_tokens._held[ConnectionKey("default", "pets", "oidc", "admin")]  # noqa: SLF001 - what nobody is shown
+    assert held.connection is not None
+    tokens = held.connection.tokens
+    async with httpx2.AsyncClient(trust_env=False, auth=("users", SECRET)) as outside:
+        bearer = {"Authorization": f"Bearer {tokens['access_token'].reveal()}"}
+        form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"].reveal()}
+        assert (await outside.get(f"{issuer}/me", headers=bearer, auth=None)).status_code == 200
+        assert (await served.http.delete(f"{SERVERS}/pets/connections/oidc")).status_code == 204
+        assert (await outside.get(f"{issuer}/me", headers=bearer, auth=None)).status_code == 401
+        assert (await outside.post(f"{issuer}/token", data=form)).json()["error"] == "invalid_grant"
 
 
 def _ahead(seconds: float) -> Any:

@@ -448,3 +448,59 @@ async def test_tokens_stay_with_the_api_they_were_given_for(scene: Scene) -> Non
         await scene.supply()
         assert (await call(scene.gateway))["_meta"]["causeway/code"] == "authorization_required"
         assert other.requests == []
+
+
+# --- ending a connection
+
+
+async def connected_by_metadata(scene: Scene, **metadata: Any) -> None:
+    """Connect an account at a server whose metadata say all."""
+    url = scene.authorization.url
+    with_metadata(scene, authorization_endpoint=f"{url}/authorize", **metadata)
+    discovered = {"type": "openIdConnect", "openIdConnectUrl": f"{url}/.well-known/openid-configuration"}
+    await scene.start({"oauth": discovered}, grant_type="authorization_code")
+    await scene.connect()
+
+
+async def test_a_connection_that_is_ended_is_revoked_where_the_metadata_say(scene: Scene) -> None:
+    """RFC 7009: the refresh token first, as the client; what was revoked is good no more."""
+    await connected_by_metadata(scene, revocation_endpoint=f"{scene.authorization.url}/revoke")
+    refresh, access = scene.state.refreshable.copy(), scene.state.issued[-1]
+    assert (await scene.gateway.http.delete(f"{CONNECTIONS}/oauth")).status_code == 204
+    assert scene.state.revoked == [("refresh_token", *refresh), ("access_token", access)]
+    assert access not in scene.state.live
+
+
+@pytest.mark.parametrize("case", ["no endpoint", "away", "refused", "closed", "plaintext"])
+async def test_a_connection_ends_whatever_the_authorization_server_answers(
+    scene: Scene, case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nor does it hold what is not named, lies behind the egress policy, or is less protected than the metadata."""
+    places = {"no endpoint": "", "closed": "http://169.254.169.254/revoke", "plaintext": "ftp://a.example/revoke"}
+    named = places.get(case, f"{scene.authorization.url}/revoke")
+    await connected_by_metadata(scene, **({"revocation_endpoint": named} if named else {}))
+    if case == "refused":
+        scene.state.status = "503 Service Unavailable"
+    if case == "away":
+        await scene.supply(client_secret="another-secret", grant_type="authorization_code")
+    assert (await scene.gateway.http.delete(f"{CONNECTIONS}/oauth")).status_code == 204
+    assert (await scene.gateway.http.get(CONNECTIONS)).json()["items"] == []
+    assert scene.state.revoked == []
+    told = [each.message for each in caplog.records if "revoked" in each.message]
+    assert len(told) == (case in {"refused", "away", "closed"})
+    assert not any(token in line for line in told for token in (*scene.state.issued, *scene.state.refreshable))
+
+
+@pytest.mark.parametrize("is_bound", [True, False])
+async def test_a_client_is_shown_only_where_its_owner_bound_it(scene: Scene, *, is_bound: bool) -> None:
+    """A declared token endpoint is what a client is bound to: metadata name no other place for its secret."""
+    async with serving(scene.state.answer) as elsewhere:
+        place = scene.authorization if is_bound else elsewhere
+        with_metadata(scene, revocation_endpoint=f"{place.url}/revoke")
+        schemes = scene.schemes()
+        schemes["oauth"]["oauth2MetadataUrl"] = f"{scene.authorization.url}{METADATA}"
+        await scene.start(schemes)
+        await scene.connect()
+        assert (await scene.gateway.http.delete(f"{CONNECTIONS}/oauth")).status_code == 204
+        assert elsewhere.requests == []
+    assert len(scene.state.revoked) == (2 if is_bound else 0)

@@ -90,13 +90,14 @@ class Authorization:
     def _fault(self, request: Received, form: dict[str, str]) -> str:
         if request.values("Content-Type") != ["application/x-www-form-urlencoded"]:
             return "invalid_request"
-        return self.fault_of(form) if self._is_client(request, form) else "invalid_client"
+        return self.fault_of(form) if self.is_client(request, form) else "invalid_client"
 
     def fault_of(self, form: dict[str, str]) -> str:
         """Check the grant of a client that proved itself; gives the error code, or ""."""
         return "" if form.get("grant_type") == "client_credentials" else "unsupported_grant_type"
 
-    def _is_client(self, request: Received, form: dict[str, str]) -> bool:
+    def is_client(self, request: Received, form: dict[str, str]) -> bool:
+        """Tell whether the client proved itself."""
         if "client_assertion" in form and self.key is not None:
             claims = jwt.decode(form["client_assertion"], self.key).claims
             return bool(claims["sub"] == claims["iss"] == CLIENT_ID and claims["aud"].endswith(request.target))

@@ -36,6 +36,7 @@ class UserAuthorization(Authorization):
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refreshable: set[str] = field(default_factory=set)
     polls: list[str] = field(default_factory=list)
+    revoked: list[tuple[str, str]] = field(default_factory=list)
 
     async def answer(self, request: Received) -> bytes:
         """Answer at the authorization endpoint, and as any token server elsewhere."""
@@ -44,7 +45,19 @@ class UserAuthorization(Authorization):
             return self._agreed(dict(parse_qsl(query)))
         if path == "/device":
             return json_reply(json.dumps(self.device()).encode())
+        if path == "/revoke":
+            return self._revoke(request)
         return await super().answer(request)
+
+    def _revoke(self, request: Received) -> bytes:
+        """Revoke a token for a client that proves itself (RFC 7009 section 2.1)."""
+        form = dict(parse_qsl(request.body.decode()))
+        if self.status or not self.is_client(request, form):
+            return reply(self.status or "401 Unauthorized", form["token"].encode())
+        self.revoked.append((form["token_type_hint"], form["token"]))
+        self.live.discard(form["token"])
+        self.refreshable.discard(form["token"])
+        return reply("200 OK")
 
     def _agreed(self, asked: dict[str, str]) -> bytes:
         self.asked.append(asked)

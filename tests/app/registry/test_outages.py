@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from app.registry import notifications
+from app.services import audit
 from tests.app.backends import Backend, Received, backend, json_reply
 from tests.app.conftest import hide_settings
 from tests.app.descriptions import description, operation
@@ -25,6 +26,7 @@ from tests.databases import PostgreSql, postgresql_process
 AWAY_SECONDS = 60 if os.environ.get("CAUSEWAY_INSTANCES") == "whole" else 3
 CALLS_A_SECOND = 50
 PET = json_reply(b'{"id":1,"name":"Rex"}')
+GET_PET = {"name": "get_pet", "arguments": {}}
 SCHEMES = {"securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}}
 
 
@@ -212,6 +214,35 @@ async def test_calls_go_on_while_the_database_is_killed_and_away(
             assert changed.json()["revision"] == 2
         assert len(outcomes) > AWAY_SECONDS * CALLS_A_SECOND / 10
         assert [each for each in outcomes if each["isError"]] == []
+
+
+async def test_where_the_audit_is_required_no_call_is_made_while_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: PostgreSql, settings: dict[str, Any]
+) -> None:
+    """F15: fail-closed as configured; what was called before is in the audit when the database is back."""
+    monkeypatch.setattr(audit, "_WRITE_SECONDS", 0.1)
+    async with (
+        backend(PET) as api,
+        gateway(tmp_path / "one", monkeypatch, audit_required=True, **settings) as one,
+    ):
+        await publish(one, api)
+        assert await is_answered(one)
+        server.stop()
+        try:
+            async with asyncio.timeout(30):
+                while (refused := await one.mcp("tools/call", GET_PET))["isError"] is False:  # noqa: ASYNC110 - as clients do
+                    await asyncio.sleep(0.05)
+            sent = len(api.requests)
+            assert refused["_meta"]["causeway/code"] == "audit_unavailable"
+            assert not await is_answered(one)
+            assert len(api.requests) == sent
+        finally:
+            server.start()
+        async with asyncio.timeout(30):
+            while not await is_answered(one):  # noqa: ASYNC110 - as clients do
+                await asyncio.sleep(0.05)
+        listed = await one.http.get("/api/v1/audit", params={"action": "tools/call", "code": "ok", "limit": 200})
+        assert len(listed.json()["items"]) == len(api.requests) == sent + 1
 
 
 async def test_a_call_that_waits_for_its_api_holds_no_connection_to_the_database(

@@ -138,3 +138,16 @@ async def test_a_split_description_is_read_whole_each_time(served: Gateway) -> N
         assert (await look(served))["revision"] == 1
         assert (await look(served))["revision"] == 2
     assert "find_pets" in await served.listed()
+
+
+async def test_what_a_source_changes_is_in_the_audit_and_what_it_does_not_is_not(served: Gateway) -> None:
+    async with backend(json_reply(written(PETS)), json_reply(written(MORE)), json_reply(written(MORE)),
+                       reply("500 Oh"), reply("500 Oh")) as source:  # fmt: skip
+        await imported(served, source)
+        began = now().isoformat()
+        for _ in range(3):
+            await look(served)
+        failed = await served.http.post(f"{URL}/refresh")
+    assert failed.status_code == 502
+    listed = await served.http.get("/api/v1/audit", params={"action": "refresh_server", "since": began})
+    assert [(each["subject"], each["server"]) for each in listed.json()["items"]] == [("source", "pets")]
