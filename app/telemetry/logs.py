@@ -9,10 +9,12 @@ import json
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.telemetry.records import RequestRecord, current_record
-from app.telemetry.texts import MAX_BYTES, fit, fit_name
+from app.telemetry.texts import MAX_BYTES, MAX_NAME, fit, fit_name
+from converters import json_values
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -35,6 +37,27 @@ def configure(settings: Settings) -> None:
         logging.getLogger(name).setLevel(settings.log_threshold.upper())
 
 
+class RequestLog(logging.LogRecord):
+    """A request's record on its way through logging.
+
+    There is one for each call, so it is made without what logging asks the interpreter for: line, thread and process
+    would be the same in all of them.
+    """
+
+    def __init__(self, request: RequestRecord) -> None:
+        """Tell what is known of `request`, now."""
+        created = time.time()
+        # In its dictionary, because that is where logging's formatters look.
+        self.__dict__ = {**_OF_ALL, "msg": request, "created": created, "msecs": created % 1 * 1000}
+
+
+_OF_ALL: Final = {
+    **vars(logging.LogRecord(REQUESTS, logging.INFO, "", 0, "", (), None)),
+    **dict.fromkeys(("thread", "threadName", "taskName")),
+}
+"""What is the same in the logs of all requests."""
+
+
 class LineHandler(logging.StreamHandler[Any]):
     """A log that cannot be written, because a disk is full or a reader left, stops nothing else."""
 
@@ -53,17 +76,18 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Write one line."""
         line = {
-            "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
+            "time": f"{_second(int(record.created))}.{int(record.msecs):03d}Z",
+            "level": _LEVELS.get(record.levelname) or record.levelname.lower(),
             "logger": record.name,
         }
         if isinstance(record.msg, RequestRecord):
-            line |= {"message": "request", **members(record.msg)}
+            line["message"] = "request"
+            line.update(members(record.msg))
         else:
             line |= {"message": fit(record.getMessage()), **_of_request()}
             if record.exc_info:
                 line["exception"] = _tail(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False)
+        return json_values.to_bytes(line).decode()
 
 
 class TextLines(logging.Formatter):
@@ -81,36 +105,62 @@ class TextLines(logging.Formatter):
         return "\n    ".join([line, *map(fit, self.formatException(record.exc_info).splitlines()[-_MAX_TRACE:])])
 
 
+_LEVELS: Final = {name: name.lower() for name in logging.getLevelNamesMapping()}
 _MAX_TRACE: Final = 40
 """Lines of an exception, the last ones."""
 
 
 def members(request: RequestRecord) -> dict[str, Any]:
     """Give what a request record tells, by name; what is not known of it is left out."""
-    namespace, server = _names(request.path)
-    found = {
+    path = request.path
+    place = _place_again(path) if len(path) <= MAX_NAME else _place(path)
+    found: dict[str, Any] = {
         "request_id": request.request_id,
         "method": fit_name(request.method),
-        "path": fit(request.path),
+        "path": place.path,
         "status": request.status,
         "code": request.code or _code(request.status),
         "milliseconds": round(request.seconds * 1000, 1),
-        "namespace": fit_name(namespace),
-        "server": fit_name(server),
-        "tool": fit_name(request.tool),
-        "revision": request.revision,
-        "subject": fit_name(request.subject),
     }
-    return {name: value for name, value in found.items() if value not in {"", None}}
+    if place.namespace:
+        found["namespace"] = place.namespace
+    if place.server:
+        found["server"] = place.server
+    if request.tool:
+        found["tool"] = fit_name(request.tool)
+    if request.revision is not None:
+        found["revision"] = request.revision
+    if request.subject:
+        found["subject"] = fit_name(request.subject)
+    return found
 
 
-def _names(path: str) -> tuple[str, str]:
+class _Place(NamedTuple):
+    """A path as it is told, and what it names."""
+
+    path: str
+    namespace: str
+    server: str
+
+
+def _place(path: str) -> _Place:
     parts = path.split("/", 8)
     places = _SERVER_PARTS.get(parts[1] if len(parts) > 1 else "")
     if places is None or (parts[1] == "api" and parts[3:4] != ["namespaces"]):
-        return "", ""
-    namespace, server = (parts[place] if place < len(parts) else "" for place in places)
-    return namespace, server
+        return _Place(fit(path), "", "")
+    namespace, server = (fit(parts[place]) if place < len(parts) else "" for place in places)
+    return _Place(fit(path), namespace, server)
+
+
+@lru_cache(maxsize=4096)
+def _place_again(path: str) -> _Place:
+    """Give what `_place` gives; the same few paths come with every call."""
+    return _place(path)
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _code(status: int) -> str:

@@ -10,7 +10,7 @@ import re
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from app.telemetry.logs import REQUESTS
+from app.telemetry.logs import REQUESTS, RequestLog
 from app.telemetry.records import RequestRecord, set_current
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class RequestRecords:
         finally:
             if _log.isEnabledFor(logging.INFO):
                 record.seconds = perf_counter() - began
-                _log.handle(_log.makeRecord(REQUESTS, logging.INFO, "", 0, record, (), None))
+                _log.handle(RequestLog(record))
 
     def _request_id(self, scope: Scope) -> str:
         if self._trusted:

@@ -9,7 +9,7 @@ from typing import Final
 MAX_BYTES: Final = 2048
 """Of one value, encoded as UTF-8 after escaping."""
 
-_NAME: Final = 128
+MAX_NAME: Final = 128
 """Characters of the longest text that is remembered as a name."""
 _CUT: Final = "...[truncated]"
 # Beside control characters, those that break lines (U+0085, U+2028, U+2029) or turn the direction of the text.
@@ -37,7 +37,7 @@ def fit(text: str) -> str:
 
 def fit_name(text: str) -> str:
     """Give what `fit` gives, for names: the same few come with every request, and are not looked through each time."""
-    return _fit_again(text) if len(text) <= _NAME else fit(text)
+    return _fit_again(text) if len(text) <= MAX_NAME else fit(text)
 
 
 @lru_cache(maxsize=4096)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +13,7 @@ import httpx2
 import pytest
 
 from app.settings import load
-from app.telemetry.logs import REQUESTS, JsonLines, LineHandler, TextLines, configure
+from app.telemetry.logs import REQUESTS, JsonLines, LineHandler, RequestLog, TextLines, configure
 from app.telemetry.records import RequestRecord
 from app.telemetry.requests import RequestRecords
 from app.telemetry.texts import MAX_BYTES, fit
@@ -19,6 +21,7 @@ from tests.app.asgi import Exchange
 from tests.app.backends import backend, json_reply
 from tests.app.gateways import Gateway
 
+MOST_STEPS = 38
 SECRET = "s3cr3t-of-the-owner"
 HOSTILE = {
     "a line of its own": 'x\r\n{"level":"error","message":"forged"}',
@@ -63,12 +66,13 @@ def written() -> Iterator[Lines]:
 def test_a_hostile_value_is_one_line_of_bounded_length(formatter: logging.Formatter, value: str) -> None:
     """D10, in messages as in records of requests."""
     message = logging.LogRecord("app", logging.WARNING, "", 0, "met %s", (value,), None)
-    request = logging.LogRecord("app", logging.INFO, "", 0, RequestRecord("1", "POST", value, tool=value), (), None)
+    request = RequestLog(RequestRecord("1", value, value, tool=value, subject=value))
     for record in (message, request):
         line = formatter.format(record)
         assert len(line.splitlines()) == 1
         assert line.isprintable()
-        assert len(line.encode()) < 3 * MAX_BYTES
+        # Four of the values of a request are the hostile one, and JSON escapes escapes once more.
+        assert len(line.encode()) < 6 * MAX_BYTES
 
 
 @pytest.mark.parametrize(
@@ -112,6 +116,34 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     handler, lost = LineHandler(Full()), LineHandler.lost
     handler.handle(logging.LogRecord("app", logging.ERROR, "", 0, "x", (), None))
     assert lost + 1 == LineHandler.lost
+
+
+def test_the_record_of_a_call_takes_few_steps() -> None:
+    """Counted and not timed: what all that logging does by itself took five times as long."""
+    handler = LineHandler(io.StringIO())
+    handler.setFormatter(JsonLines())
+    request = RequestRecord("1", "POST", "/mcp/default/pets", "key:9f3b2c1d", "ok", "get_pet", 3, 200, 0.01)
+    handler.handle(RequestLog(request))
+    steps = 0
+
+    def profile(_frame: Any, event: str, _: Any) -> None:
+        nonlocal steps
+        steps += event in {"call", "c_call"}
+
+    sys.setprofile(profile)
+    try:
+        handler.handle(RequestLog(request))
+    finally:
+        sys.setprofile(None)
+    assert steps <= MOST_STEPS, steps
+
+
+@pytest.mark.parametrize("method", ["getMessage", "__repr__", "__str__"])
+def test_the_record_of_a_request_is_one_that_other_handlers_can_write(method: str) -> None:
+    record = RequestLog(RequestRecord("the-id-of-it", "GET", "/"))
+    assert getattr(record, method)()
+    written = logging.Formatter("%(asctime)s %(name)s %(levelname)s %(filename)s:%(lineno)d %(threadName)s %(message)s")
+    assert "the-id-of-it" in written.format(record)
 
 
 async def test_each_request_leaves_one_record_with_its_id_and_code(served: Gateway, written: Lines) -> None:
