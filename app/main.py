@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import os
 from typing import TYPE_CHECKING, Any
 
 from app.adapters import GatewayTools, Stage
-from app.api import ControlPlane, create_api
+from app.api import ControlPlane, create_api, create_metrics_api
 from app.api.connect import create_connect_pages
 from app.gateway.gauges import lost_audit
 from app.gateway.reports import CallReports
@@ -31,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
     from app.settings import Settings
+    from app.telemetry.metrics import Reading
 
+    ReadMetrics = Callable[[], Awaitable[Reading | None]]
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -45,8 +46,11 @@ def version() -> str:
 class Application:
     """One gateway: an ASGI application, and what has to be started and stopped around it."""
 
-    def __init__(self, settings: Settings, *, public_url: str) -> None:
-        """Wire the parts; nothing is opened yet. `public_url` is where clients reach this gateway."""
+    def __init__(self, settings: Settings, *, public_url: str, read_metrics: ReadMetrics | None = None) -> None:
+        """Wire the parts; nothing is opened yet. `public_url` is where clients reach this gateway.
+
+        Where it has several processes, `read_metrics` gives what all of them have counted.
+        """
         self._settings = settings
         self.public_url = public_url.rstrip("/")
         self._base = Foundation(settings, public_url=self.public_url)
@@ -54,21 +58,26 @@ class Application:
         self.secrets = CallSecrets(self._base)
         self.access = Access(self._base)
         self.audit = Audit(self.database, days=settings.audit_days)
-        metrics = Metrics(constant={"process": str(os.getpid())} if settings.workers > 1 else None)
+        self.metrics = metrics = Metrics()
         reports = CallReports(metrics, self.audit if settings.audit_calls else None)
         self.publishing = Publishing(self._base, self.secrets, imported=metrics.imported)
         self.serving = Serving(self._base, self.secrets, self.access, metrics=metrics, reports=reports)
         self.catalog = self.serving.catalog
         self.live = self._live_servers()
-        self._api = create_api(self._control_plane(metrics), version=version())
+        control = self._control_plane(read_metrics or self._read_metrics)
+        self._api = create_api(control, version=version(), has_metrics=settings.metrics_port is None)
         self._connect = create_connect_pages(self.secrets.connecting, public_url=self.public_url)
         for gauge in self.serving.gauges():
             metrics.watch(gauge)
         metrics.watch(lost_audit(lambda: self.audit.lost))
-        rules = rules_for(settings.host, self.public_url, has_keys=not settings.is_local)
+        has_keys = not settings.is_local
+        rules = rules_for(settings.host, self.public_url, has_keys=has_keys)
         guard = Guard(self._route, rules, self.access.authentication)
         guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
         self._recorded = RequestRecords(guarded, trusted=settings.trusted_proxies)
+        # Its name is not told: where there are keys, they are what protects, else it is known on this machine.
+        rules = rules_for(settings.metrics_host, "", has_keys=has_keys)
+        self.metrics_endpoint = RequestRecords(Guard(create_metrics_api(control), rules, self.access.authentication))
 
     def _live_servers(self) -> LiveServers:
         settings, notifications = self._settings, self._base.notifications
@@ -82,7 +91,10 @@ class Application:
         self._base.events.listen(live.refresh)
         return live
 
-    def _control_plane(self, metrics: Metrics) -> ControlPlane:
+    async def _read_metrics(self) -> Reading:
+        return self.metrics.read()
+
+    def _control_plane(self, read_metrics: ReadMetrics) -> ControlPlane:
         base, secrets, access, publishing = self._base, self.secrets, self.access, self.publishing
         return ControlPlane(
             database=self.database,
@@ -100,7 +112,7 @@ class Application:
             setup=access.setup,
             idempotency=Idempotency(self.database, base.keys),
             issuers=access.issuers,
-            metrics=metrics,
+            read_metrics=read_metrics,
             audit=self.audit,
             resources=access.resources,
             tool_port=GatewayTools(self.catalog, self.serving.calls, secrets.credentials),

@@ -126,6 +126,13 @@ class Settings(BaseSettings):
         None, ge=1, description="Bytes that the documents of one namespace may have, those of all revisions together."
     )
     workers: int = Field(1, ge=1, le=64, description="Processes that serve; more than one needs PostgreSQL.")
+    metrics_host: str = Field("127.0.0.1", description="Address to serve metrics at, where METRICS_PORT is set.")
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="Port that serves /metrics and nothing else; by default it is served with the rest.",
+    )
     audit_calls: bool = Field(True, description="Whether tool calls are in the audit, besides changes.")  # noqa: FBT003 - a field's default
     audit_days: int = Field(90, ge=8, le=36_500, description="Days that an entry of the audit is kept.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written, to standard error.")
@@ -181,6 +188,14 @@ class Settings(BaseSettings):
             raise ValueError("must be a URL like redis://redis.corp:6379/0, rediss://... or unix:///run/redis.sock")
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _public(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None or parts.query:
+            raise ValueError("must be a URL like https://causeway.corp")
+        return value
+
     @field_validator("vault_address")
     @classmethod
     def _vault(cls, value: str | None) -> str | None:
@@ -194,6 +209,22 @@ class Settings(BaseSettings):
         # Without one, the first key is made with a token that the first start shows.
         if self.admin_key is not None and len(self.admin_key.get_secret_value()) < MIN_KEY_LENGTH:
             raise ValueError(f"CAUSEWAY_ADMIN_KEY must be set to at least {MIN_KEY_LENGTH} characters, or not at all.")
+        return self
+
+    @model_validator(mode="after")
+    def _keys_are_sent_in_secret(self) -> Self:
+        parts = urlsplit(self.public_url or "")
+        if not self.is_local and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError(
+                "CAUSEWAY_PUBLIC_URL is http, over which keys and tokens can be read on the way: serve https, by a "
+                "reverse proxy in front, and give its https URL."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_are_for_this_machine_or_those_with_a_key(self) -> Self:
+        if self.is_local and not is_loopback(self.metrics_host):
+            raise ValueError("CAUSEWAY_METRICS_HOST beyond this machine needs service mode: set CAUSEWAY_ADMIN_KEY.")
         return self
 
     @model_validator(mode="after")

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from app.api.dependencies import ControlPlane
 
 
-def create_api(control: ControlPlane, *, version: str) -> FastAPI:
-    """Build the control plane; its own description is at `/api/openapi.json`."""
+def create_api(control: ControlPlane, *, version: str, has_metrics: bool = True) -> FastAPI:
+    """Build the control plane; its own description is at `/api/openapi.json`, and metrics where it `has_metrics`."""
     api = FastAPI(
         title="Causeway",
         version=version,
@@ -51,7 +51,7 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
     api.add_middleware(IdempotentMutations, idempotency=control.idempotency)
     for module in (
         health,
-        metrics,
+        *((metrics,) if has_metrics else ()),
         namespaces,
         issuers,
         servers,
@@ -66,4 +66,13 @@ def create_api(control: ControlPlane, *, version: str) -> FastAPI:
         audit,
     ):
         api.include_router(module.router)
+    return api
+
+
+def create_metrics_api(control: ControlPlane) -> FastAPI:
+    """Build what answers on the port of the metrics: `/metrics`, under the same permissions, and nothing else."""
+    api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, dependencies=[Depends(permitted)])
+    api.state.control = control
+    problems.install(api)
+    api.include_router(metrics.router)
     return api

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -28,7 +28,7 @@ from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
 from app.services.setup import Setup
 from app.services.tools import Tools
-from app.telemetry.metrics import Metrics
+from app.telemetry.metrics import Reading
 from converters.request_plans import RequestPlan
 
 
@@ -60,7 +60,7 @@ class ControlPlane:
     """What the routes work with, wired in `app.main`.
 
     Clients reach this gateway at `public_url`; `has_own_url` says that the operator set it. `redis` is where instances
-    count together.
+    count together. `read_metrics` gives what all processes of this gateway have counted, None where they do not answer.
     """
 
     database: Database
@@ -78,7 +78,7 @@ class ControlPlane:
     resources: ProtectedResources
     keys: Keys
     setup: Setup
-    metrics: Metrics
+    read_metrics: Callable[[], Awaitable[Reading | None]]
     idempotency: Idempotency
     audit: Audit
     tool_port: ToolPort

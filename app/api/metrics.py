@@ -5,12 +5,22 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from app.api.dependencies import Control
-from app.telemetry.metrics import CONTENT_TYPE
+from app.errors import CausewayError
+from app.telemetry.exposition import CONTENT_TYPE, exposition
 
 router = APIRouter(include_in_schema=False)
 
 
+class MetricsUnavailableError(CausewayError):
+    """The other processes of this gateway do not answer: a part of the sum would look like a restart."""
+
+    code = "metrics_unavailable"
+
+
 @router.get("/metrics", operation_id="metrics", summary="Read the metrics")
 async def metrics(control: Control) -> Response:
-    """Give the counts of this process, to who has a key for every namespace."""
-    return Response(control.metrics.text(), media_type=CONTENT_TYPE)
+    """Give the counts of this gateway, to who has a key for every namespace."""
+    reading = await control.read_metrics()
+    if reading is None:
+        raise MetricsUnavailableError("The worker processes have not answered in time; ask again.")
+    return Response(exposition(reading), media_type=CONTENT_TYPE)

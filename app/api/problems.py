@@ -80,6 +80,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "tool_invalid": 422,
     "server_unknown": 422,
     "registry_unavailable": 503,
+    "metrics_unavailable": 503,
     "namespace_keys_unavailable": 503,
     "spec_not_text": 415,
     "spec_too_large": 413,

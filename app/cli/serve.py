@@ -19,7 +19,8 @@ from app.cli import Failure
 from app.cli.client_connections import bounded, most_connections
 from app.cli.connect import generic
 from app.cli.sources import read_local
-from app.cli.workers import Start, Supervisor, check, stop_listening
+from app.cli.worker_metrics import SharedReading
+from app.cli.workers import Listeners, Role, Start, Supervisor, check, stop_listening
 from app.errors import CausewayError
 from app.security.authentication import SETUP_PATH
 from app.services.import_description import ImportOptions, Source
@@ -27,7 +28,7 @@ from app.services.repeating import alongside
 from converters import DescriptionError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     import uvicorn
 
@@ -58,26 +59,25 @@ def command(documents: tuple[str, ...], folder: Path | None, **given: Any) -> No
     chosen = app_settings.load(**given)
     start = Start(documents, folder)
     check(chosen)
-    listener = _listen(chosen)
+    listeners = Listeners(_listen(chosen.host, chosen.port))
     try:
+        if chosen.metrics_port is not None:
+            listeners = Listeners(listeners.main, _listen(chosen.metrics_host, chosen.metrics_port))
         if chosen.workers > 1:
-            raise click.exceptions.Exit(Supervisor(_run, chosen, listener).run(start))
-        _run(chosen, listener, start, lambda: None)
+            raise click.exceptions.Exit(Supervisor(_run, chosen, listeners).run(start))
+        _run(chosen, listeners, Role(start))
     finally:
-        listener.close()
+        listeners.close()
 
 
-def _run(settings: Settings, listener: socket.socket, start: Start | None, started: Callable[[], None]) -> None:
-    """Serve in this process until it is told to stop; `started` is called when it serves.
-
-    Without `start` it is one of several: another has imported the documents, and said where all is.
-    """
+def _run(settings: Settings, listeners: Listeners, role: Role) -> None:
+    """Serve in this process until it is told to stop."""
     from app.telemetry import logs
 
     logs.configure(settings)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, listener, start, started=started))
+            runner.run(_serve(settings, listeners, role))
     finally:
         _leave_standard_error()
 
@@ -90,18 +90,18 @@ def _leave_standard_error() -> None:
         sys.stderr = None
 
 
-def _listen(settings: Settings) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     """Bind before anything else, so that a taken port is one sentence and port 0 becomes a number."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host.strip("[]"), settings.port))
+        listener.bind((host.strip("[]"), port))
         # Now and not when the imports are done: the address is announced only once connections to it succeed.
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise Failure(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}.", 3) from None
+        raise Failure(f"cannot listen on {host}:{port}: {error.strerror}.", 3) from None
     listener.set_inheritable(True)
     return listener
 
@@ -114,19 +114,45 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-async def _serve(
-    settings: Settings, listener: socket.socket, start: Start | None, *, started: Callable[[], None]
-) -> None:
+async def _serve(settings: Settings, listeners: Listeners, role: Role) -> None:
+    from app.main import Application
+
+    public_url = settings.public_url or _url(settings.host, listeners.main)
+    together = None if role.metrics is None else SharedReading(role.metrics)
+    application = Application(settings, public_url=public_url, read_metrics=together)
+    async with application.running():
+        if role.metrics is not None:
+            role.metrics.answer(application.metrics.read)
+        for name, place in [_split(text) for text in role.start.documents] if role.start else ():
+            await _import(application, name, place)
+        async with (
+            _configured(application, role.start.folder if role.start else None),
+            _metrics_served(application, listeners.metrics),
+            contextlib.AsyncExitStack() as setting_up,
+        ):
+            if role.start is not None:
+                _announce(application)
+                if listeners.metrics is not None:
+                    click.echo(f"\nMetrics are at {_url(settings.metrics_host, listeners.metrics)}/metrics")
+                await setting_up.enter_async_context(alongside(_offer_setup(application)))
+            # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: None)
+            role.started()
+            await _server(application).serve(sockets=[listeners.main])
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    name = f"[{host.strip('[]')}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"
+
+
+def _config(endpoint: Any) -> uvicorn.Config:
     import uvicorn
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    from app.main import Application
-
-    host = f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host
-    public_url = settings.public_url or f"http://{host}:{listener.getsockname()[1]}"
-    application = Application(settings, public_url=public_url)
-    config = uvicorn.Config(
-        application,
+    return uvicorn.Config(
+        endpoint,
         lifespan="off",
         # Its loggers write as all others do.
         log_config=None,
@@ -139,19 +165,29 @@ async def _serve(
         http=bounded(HttpToolsProtocol, most_connections()),
         ws="none",
     )
-    async with application.running():
-        for name, place in [_split(text) for text in start.documents] if start else ():
-            await _import(application, name, place)
-        configured = _configured(application, start.folder if start else None)
-        async with configured, contextlib.AsyncExitStack() as setting_up:
-            if start is not None:
-                _announce(application)
-                await setting_up.enter_async_context(alongside(_offer_setup(application)))
-            # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: None)
-            started()
-            await _server(application, config).serve(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def _metrics_served(application: Application, listener: socket.socket | None) -> AsyncIterator[None]:
+    """Serve the metrics at a socket of their own, meanwhile: also while the last calls are finished."""
+    if listener is None:
+        yield
+        return
+    from uvicorn.server import ServerState
+
+    config = _config(application.metrics_endpoint)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),  # type: ignore[call-arg]
+        sock=listener,
+    )
+    try:
+        yield
+    finally:
+        server.close()
+        for each in list(state.connections):
+            each.shutdown()
 
 
 @contextlib.asynccontextmanager
@@ -173,8 +209,10 @@ async def _configured(application: Application, folder: Path | None) -> AsyncIte
             await watching
 
 
-def _server(application: Application, config: uvicorn.Config) -> uvicorn.Server:
+def _server(application: Application) -> uvicorn.Server:
     import uvicorn
+
+    config = _config(application)
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

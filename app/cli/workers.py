@@ -9,24 +9,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
 from app.cli import Failure, ended
+from app.cli.worker_metrics import WorkerMetrics
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
+    from app.cli.worker_metrics import WorkerEnd
     from app.settings import Settings
 
 _RESTART_SECONDS: Final = 1.0
@@ -40,8 +42,34 @@ class Start:
     folder: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What one process of a gateway is.
+
+    Without `start` it is one of several: another has imported the documents, and said where all is. `started` is called
+    when it serves; `metrics` leads to those who count with it.
+    """
+
+    start: Start | None
+    started: Callable[[], None] = lambda: None
+    metrics: WorkerEnd | None = None
+
+
+class Listeners(NamedTuple):
+    """The sockets that a gateway serves at: `metrics` where they have a port of their own."""
+
+    main: socket.socket
+    metrics: socket.socket | None = None
+
+    def close(self) -> None:
+        """Close them."""
+        for each in self:
+            if each is not None:
+                each.close()
+
+
 if TYPE_CHECKING:
-    Serve = Callable[[Settings, socket.socket, Start | None, Callable[[], None]], None]
+    Serve = Callable[[Settings, Listeners, Role], None]
 
 
 def check(settings: Settings) -> None:
@@ -63,12 +91,13 @@ def stop_listening(listener: socket.socket) -> None:
 class Supervisor:
     """The process that starts workers and keeps their number."""
 
-    def __init__(self, serve: Serve, settings: Settings, listener: socket.socket) -> None:
-        """Have each worker run `serve(settings, listener, start, started)`; only one has a `start`."""
+    def __init__(self, serve: Serve, settings: Settings, listeners: Listeners) -> None:
+        """Have each worker run `serve(settings, listeners, role)`; only one has a role with a `start`."""
         self._serve = serve
         self._settings = settings
-        self._listener = listener
+        self._listeners = listeners
         self._context = multiprocessing.get_context("spawn")
+        self._metrics = WorkerMetrics(self._context)
         # With the end that each says to that it serves.
         self._workers: dict[SpawnProcess, Connection] = {}
         self._is_stopping = False
@@ -107,10 +136,14 @@ class Supervisor:
 
     def _start(self, start: Start | None) -> SpawnProcess:
         ready, started = self._context.Pipe(duplex=False)
-        given = {"settings": self._settings, "listener": self._listener, "start": start, "started": started}
-        worker = self._context.Process(target=_work, args=(self._serve,), kwargs=given)
+        end = self._metrics.join()
+        given = {"settings": self._settings, "listeners": self._listeners, "start": start}
+        worker = self._context.Process(
+            target=_work, args=(self._serve,), kwargs={**given, "started": started, "metrics": end}
+        )
         worker.start()
-        started.close()
+        for each in (started, *end):
+            each.close()
         self._workers[worker] = ready
         if self._is_stopping:
             worker.terminate()
@@ -118,9 +151,9 @@ class Supervisor:
 
     def _stop(self, *_: Any) -> None:
         self._is_stopping = True
-        stop_listening(self._listener)
+        stop_listening(self._listeners.main)
         # What connects later is refused, and does not wait for workers that take no more.
-        self._listener.close()
+        self._listeners.close()
         for each in tuple(self._workers):
             if each.exitcode is None:
                 each.terminate()
@@ -130,15 +163,17 @@ def _work(
     serve: Serve,
     *,
     settings: Settings,
-    listener: socket.socket,
+    listeners: Listeners,
     start: Start | None,
     started: Connection,
+    metrics: WorkerEnd,
 ) -> None:
     """Be a worker."""
     # A terminal interrupts all processes of a group at once; only the supervisor is to hear it, and tells.
     os.setpgrp()
     threading.Thread(target=_stop_with_the_supervisor, daemon=True).start()
-    sys.exit(ended(lambda: serve(settings, listener, start, lambda: started.send_bytes(b""))))
+    role = Role(start, lambda: started.send_bytes(b""), metrics)
+    sys.exit(ended(lambda: serve(settings, listeners, role)))
 
 
 def _stop_with_the_supervisor() -> None:

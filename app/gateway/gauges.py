@@ -53,6 +53,7 @@ def redis_gauges(counts: RedisCounts) -> Gauges:
             "causeway_redis_up",
             "Whether calls are counted in Redis: 1, or 0 while each instance counts by itself.",
             lambda: [Sample({}, int(counts.is_up))],
+            across="least",
         ),
         Gauge(
             "causeway_redis_failures_total",
@@ -69,6 +70,8 @@ def _served(catalog: SnapshotCatalog) -> Gauges:
             "causeway_server_revision",
             "The revision of each server that is served now.",
             lambda: [server_sample(each.key, each.revision) for each in catalog.all().values()],
+            # Where they differ, one is behind.
+            across="least",
         ),
     )
 
@@ -77,7 +80,7 @@ def _apis(upstream: HttpUpstream) -> Gauges:
     return (
         Gauge(
             "causeway_breaker_state",
-            "The state of the breaker of each API: 1 for the one it is in.",
+            "How many processes have the breaker of each API in each state.",
             lambda: [
                 server_sample(each.server, 1, origin=redacted(each.origin), state=each.state)
                 for each in upstream.health()

@@ -1,4 +1,4 @@
-"""What is counted, for Prometheus (text format 0.0.4).
+"""What is counted, for Prometheus.
 
 Counting a call is on its path, so it is a few additions here, ten times cheaper than a metrics library's; the text is
 made when somebody asks. Labels are names of servers and tools that exist, never what a client sent, and there are at
@@ -7,16 +7,16 @@ most `MAX_SERIES` of them: whatever is beyond is counted together as `other`.
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 MAX_SERIES: Final = 2000
 """Tools, and servers, that are counted each by itself."""
 MAX_CODES: Final = 50
@@ -25,7 +25,8 @@ BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 
 """Seconds that the parts of a histogram end at."""
 OTHER: Final = "other"
 
-_LABELS: Final = ("namespace", "server", "tool")
+Across = Literal["sum", "least", "each"]
+ToolKey = tuple[str, str, str]
 
 
 class Sample(NamedTuple):
@@ -37,12 +38,26 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Something that is looked up when it is asked for; `kind` is `gauge` or `counter`."""
+    """Something that is looked up when it is asked for; `kind` is `gauge` or `counter`.
+
+    `across` says what several processes together have: the sum, the least, or each its own.
+    """
 
     name: str
     text: str
     samples: Callable[[], Iterable[Sample]]
     kind: str = "gauge"
+    across: Across = "sum"
+
+
+class Looked(NamedTuple):
+    """What a gauge was when it was looked up."""
+
+    name: str
+    text: str
+    kind: str
+    across: Across
+    samples: list[Sample]
 
 
 @dataclass(slots=True)
@@ -57,23 +72,67 @@ class Histogram:
         self.parts[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
 
+    def include(self, other: Histogram) -> None:
+        """Count all of another one."""
+        self.parts = [mine + its for mine, its in zip(self.parts, other.parts, strict=True)]
+        self.seconds += other.seconds
+
 
 @dataclass(slots=True)
-class _Calls:
+class CallCount:
+    """The calls of one tool."""
+
     latency: Histogram = field(default_factory=Histogram)
     codes: dict[str, int] = field(default_factory=dict)
+
+    def ended(self, code: str, count: int = 1) -> None:
+        """Count calls that ended with `code`."""
+        codes = self.codes
+        if code not in codes and len(codes) >= MAX_CODES:
+            code = OTHER
+        codes[code] = codes.get(code, 0) + count
+
+
+@dataclass(slots=True)
+class Counts:
+    """Calls by namespace, server and tool; requests to APIs by "namespace/server"; imports by outcome."""
+
+    calls: dict[ToolKey, CallCount] = field(default_factory=dict)
+    upstream: dict[str, Histogram] = field(default_factory=dict)
+    imports: dict[str, Histogram] = field(default_factory=dict)
+
+    def of_tool(self, key: ToolKey) -> CallCount:
+        """Give the count of a tool, or of all those together that are too many."""
+        if key not in self.calls and len(self.calls) >= MAX_SERIES:
+            key = (OTHER, OTHER, OTHER)
+        return self.calls.setdefault(key, CallCount())
+
+    def include(self, other: Counts) -> None:
+        """Count what another process counted."""
+        for key, call in other.calls.items():
+            mine = self.of_tool(key)
+            mine.latency.include(call.latency)
+            for code, count in call.codes.items():
+                mine.ended(code, count)
+        for found, its in ((self.upstream, other.upstream), (self.imports, other.imports)):
+            for name, histogram in its.items():
+                bounded(found, name).include(histogram)
+
+
+class Reading(NamedTuple):
+    """Everything that one process has to tell at one moment, or several processes together."""
+
+    counts: Counts
+    gauges: list[Looked]
 
 
 class Metrics:
     """The counts of one process, which is where they begin and end."""
 
-    def __init__(self, gauges: Iterable[Gauge] = (), *, constant: Mapping[str, str] | None = None) -> None:
-        """Start at nothing; `constant` labels stand at every sample."""
+    def __init__(self, gauges: Iterable[Gauge] = ()) -> None:
+        """Start at nothing, looking up `gauges` with the rest."""
         self._gauges = list(gauges)
-        self._constant = dict(constant or {})
-        self._calls: dict[tuple[str, str, str], _Calls] = {}
-        self._upstream: dict[str, Histogram] = {}
-        self._imports: dict[str, Histogram] = {}
+        self._counts = Counts()
 
     def watch(self, gauge: Gauge) -> None:
         """Have something looked up with the rest."""
@@ -82,82 +141,58 @@ class Metrics:
     def called(self, namespace: str, server: str, tool: str, *, code: str, seconds: float) -> None:
         """Count a tool call; `tool` is "" where there is no such tool."""
         key = (namespace, server, tool)
-        found = self._calls.get(key)
-        if found is None:
-            if len(self._calls) >= MAX_SERIES:
-                key = (OTHER, OTHER, OTHER)
-            found = self._calls.setdefault(key, _Calls())
+        found = self._counts.calls.get(key) or self._counts.of_tool(key)
         found.latency.add(seconds)
-        codes = found.codes
-        if code not in codes and len(codes) >= MAX_CODES:
-            code = OTHER
-        codes[code] = codes.get(code, 0) + 1
+        found.ended(code)
 
     def sent(self, server: str, seconds: float) -> None:
-        """Count a request to the API behind a server, named `namespace/server`."""
-        _bounded(self._upstream, server).add(seconds)
+        """Count a request to an API for a server, which is named `namespace/server`."""
+        bounded(self._counts.upstream, server).add(seconds)
 
     def imported(self, outcome: str, seconds: float) -> None:
         """Count an import of a description; `outcome` is "ok" or the stable code of its error."""
-        _bounded(self._imports, outcome).add(seconds)
+        bounded(self._counts.imports, outcome).add(seconds)
 
-    def text(self) -> str:
-        """Give everything as Prometheus reads it."""
-        return "\n".join([*self._lines(), ""])
+    def read(self) -> Reading:
+        """Give everything as it is now."""
+        return Reading(self._counts, [_looked(each) for each in self._gauges])
 
-    def _lines(self) -> Iterator[str]:
-        calls = [(dict(zip(_LABELS, key, strict=True)), each) for key, each in self._calls.items()]
-        yield from _head("causeway_calls_total", "counter", "Tool calls by outcome: ok, or the code of the error.")
-        for labels, each in calls:
-            for code, count in each.codes.items():
-                yield self._line("causeway_calls_total", {**labels, "code": code}, count)
-        latencies = [(labels, each.latency) for labels, each in calls]
-        yield from self._histogram("causeway_call_seconds", "How long tool calls took.", latencies)
-        sent = [(_server(key), each) for key, each in self._upstream.items()]
-        yield from self._histogram("causeway_upstream_seconds", "How long APIs took to answer.", sent)
-        imports = [({"code": key}, each) for key, each in self._imports.items()]
-        yield from self._histogram("causeway_import_seconds", "How long imports of descriptions took.", imports)
-        for gauge in self._gauges:
-            yield from _head(gauge.name, gauge.kind, gauge.text)
-            for sample in islice(gauge.samples(), MAX_SERIES):
-                yield self._line(gauge.name, sample.labels, sample.value)
 
-    def _histogram(self, name: str, text: str, found: Iterable[tuple[Mapping[str, str], Histogram]]) -> Iterator[str]:
-        yield from _head(name, "histogram", text)
-        for labels, each in found:
-            count = 0
-            for bound, part in zip((*map(str, BOUNDS), "+Inf"), each.parts, strict=True):
-                count += part
-                yield self._line(f"{name}_bucket", {**labels, "le": bound}, count)
-            yield self._line(f"{name}_sum", labels, each.seconds)
-            yield self._line(f"{name}_count", labels, count)
+def _looked(gauge: Gauge) -> Looked:
+    samples = list(islice(gauge.samples(), MAX_SERIES))
+    return Looked(gauge.name, gauge.text, gauge.kind, gauge.across, samples)
 
-    def _line(self, name: str, labels: Mapping[str, str], value: float) -> str:
-        pairs = {**self._constant, **labels}.items()
-        shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in pairs)
-        return f"{name}{{{shown}}} {value:.10g}" if shown else f"{name} {value:.10g}"
+
+def of_this_process(reading: Reading) -> Reading:
+    """Copy a reading for other processes: what each has for itself says whose it is, by the label `process`."""
+    process = {"process": str(os.getpid())}
+    counts = Counts()
+    counts.include(reading.counts)
+    return Reading(
+        counts,
+        [
+            each._replace(samples=[Sample({**process, **labels}, value) for labels, value in each.samples])
+            if each.across == "each"
+            else each
+            for each in reading.gauges
+        ],
+    )
 
 
 def server_sample(server: str, value: float, **labels: str) -> Sample:
     """Give a value of a server, which is named `namespace/server`."""
-    return Sample({**_server(server), **labels}, value)
+    return Sample({**server_labels(server), **labels}, value)
 
 
-def _server(key: str) -> dict[str, str]:
+def server_labels(key: str) -> dict[str, str]:
+    """Give the labels of a server, which is named `namespace/server`."""
     namespace, _, server = key.partition("/")
     return {"namespace": namespace, "server": server}
 
 
-def _bounded(found: dict[str, Histogram], key: str) -> Histogram:
+def bounded(found: dict[str, Histogram], key: str) -> Histogram:
+    """Give the histogram of a name, or of all those together that are too many."""
     histogram = found.get(key)
     if histogram is None:
         histogram = found.setdefault(OTHER if len(found) >= MAX_SERIES else key, Histogram())
     return histogram
-
-
-def _head(name: str, kind: str, text: str) -> tuple[str, str]:
-    return f"# HELP {name} {text}", f"# TYPE {name} {kind}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -104,6 +104,24 @@ def test_beyond_this_machine_it_is_service_mode_with_or_without_a_key(host: str)
     assert (load(host=host).is_local, load(host=host).admin_key) == (False, None)
 
 
+@pytest.mark.parametrize("url", ["http://gateway.example", "http://10.0.0.1:8080", "http://[2001:db8::1]/causeway"])
+def test_an_http_url_beyond_this_machine_is_refused_in_service_mode(url: str) -> None:
+    """Z06: keys would be read on the way."""
+    with pytest.raises(SettingsError, match="CAUSEWAY_PUBLIC_URL is http"):
+        load(admin_key=KEY, public_url=url)
+    assert load(admin_key=KEY, public_url=url.replace("http:", "https:")).public_url
+    assert load(admin_key=KEY, public_url="http://localhost:8080").public_url
+    assert load(public_url=url).is_local
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "gateway.example"])  # noqa: S104
+def test_metrics_are_served_beyond_this_machine_only_where_there_are_keys(host: str) -> None:
+    """Z06."""
+    with pytest.raises(SettingsError, match="CAUSEWAY_METRICS_HOST"):
+        load(metrics_host=host)
+    assert load(metrics_host=host, admin_key=KEY).metrics_host == host
+
+
 @pytest.mark.parametrize("key", ["", "short"])
 def test_a_short_key_is_refused_on_this_machine_too(key: str) -> None:
     with pytest.raises(SettingsError, match="CAUSEWAY_ADMIN_KEY"):
@@ -122,6 +140,10 @@ def test_a_short_key_is_refused_on_this_machine_too(key: str) -> None:
         {"egress_deny": ("http://everything",)},
         {"egress_proxy": "proxy.corp:3128"},
         {"trusted_proxies": ("proxy.corp",), "admin_key": "k" * 16},
+        {"metrics_port": 65_536},
+        {"public_url": "gateway.example"},
+        {"public_url": "ftp://gateway.example"},
+        {"public_url": "https://user@gateway.example"},
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(given: dict[str, Any]) -> None:

@@ -103,6 +103,24 @@ async def test_what_the_operator_lists_is_called_in_service_mode(
         assert called["_meta"]["causeway/code"] == "upstream_unreachable"
 
 
+async def test_service_mode_shows_neither_pages_for_developers_nor_what_failed(
+    service: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Z06: debug and /docs off, also for who has the key."""
+    for path in ("/docs", "/redoc", "/docs/oauth2-redirect", "/api/docs", "/api/redoc", "/openapi.json"):
+        assert (await service.http.get(path)).status_code == 404, path
+
+    def broken() -> None:
+        raise RuntimeError("what only a log may tell")
+
+    monkeypatch.setattr(service.application.database, "is_ready", broken)
+    answer = await service.http.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    assert "RuntimeError" not in answer.text
+    assert "only a log" not in answer.text
+    assert ".py" not in answer.text
+
+
 async def test_service_mode_publishes_no_server_of_its_own(service: Gateway) -> None:
     assert (await service.http.get(SERVERS)).json()["items"] == []
 

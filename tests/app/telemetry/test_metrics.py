@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from app.telemetry.exposition import exposition
 from app.telemetry.metrics import MAX_CODES, MAX_SERIES, Metrics
 from tests.app.backends import backend, json_reply, then_close
 from tests.app.gateways import Gateway
@@ -86,7 +87,7 @@ def test_ten_thousand_names_are_bounded_series() -> None:
         metrics.called("default", "s", f"tool{number}", code="ok", seconds=0.1)
         metrics.called("default", "s", "one", code=f"code{number}", seconds=0.1)
         metrics.sent(f"default/s{number}", 0.1)
-    found = read(metrics.text())
+    found = read(exposition(metrics.read()))
     calls = {name: count for name, count in found.items() if name[0] == "causeway_calls_total"}
     assert len(calls) <= MAX_SERIES + MAX_CODES + 2
     assert sum(calls.values()) == 20_000
@@ -96,7 +97,7 @@ def test_ten_thousand_names_are_bounded_series() -> None:
 def test_a_label_is_written_so_that_it_ends_where_it_ends() -> None:
     metrics = Metrics()
     metrics.called("default", "s", 'a"} 1\nforged 2\\', code="ok", seconds=0.1)
-    assert ("forged", frozenset()) not in read(metrics.text())
+    assert ("forged", frozenset()) not in read(exposition(metrics.read()))
 
 
 async def test_metrics_are_for_who_operates_the_gateway(served: Gateway) -> None:
