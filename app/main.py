@@ -11,6 +11,7 @@ from app.api import ControlPlane, create_api, create_metrics_api
 from app.api.connect import create_connect_pages
 from app.gateway.gauges import lost_audit
 from app.gateway.reports import CallReports
+from app.gateway.traced import TracedReports
 from app.parts import Access, CallSecrets, Foundation, Publishing, Serving
 from app.registry.changed_servers import ChangedServers
 from app.security.authentication import OPEN_PREFIX
@@ -25,6 +26,8 @@ from app.services.repeating import alongside, repeated
 from app.services.server_files import ServerFiles
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestRecords
+from app.telemetry.traced_requests import TracedRequests
+from app.telemetry.traces import open_traces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -53,13 +56,15 @@ class Application:
         """
         self._settings = settings
         self.public_url = public_url.rstrip("/")
-        self._base = Foundation(settings, public_url=self.public_url)
+        traces = open_traces(settings, version())
+        self._base = Foundation(settings, public_url=self.public_url, traces=traces)
         self.database = self._base.database
         self.secrets = CallSecrets(self._base)
         self.access = Access(self._base)
         self.audit = Audit(self.database, days=settings.audit_days)
         self.metrics = metrics = Metrics()
-        reports = CallReports(metrics, self.audit if settings.audit_calls else None)
+        audit = self.audit if settings.audit_calls else None
+        reports = CallReports(metrics, audit) if traces is None else TracedReports(metrics, audit, traces)
         self.publishing = Publishing(self._base, self.secrets, imported=metrics.imported)
         self.serving = Serving(self._base, self.secrets, self.access, metrics=metrics, reports=reports)
         self.catalog = self.serving.catalog
@@ -74,7 +79,8 @@ class Application:
         rules = rules_for(settings.host, self.public_url, has_keys=has_keys)
         guard = Guard(self._route, rules, self.access.authentication)
         guarded = TrustedProxies(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
-        self._recorded = RequestRecords(guarded, trusted=settings.trusted_proxies)
+        traced = guarded if traces is None else TracedRequests(guarded, traces)
+        self._recorded = RequestRecords(traced, trusted=settings.trusted_proxies)
         # Its name is not told: where there are keys, they are what protects, else it is known on this machine.
         rules = rules_for(settings.metrics_host, "", has_keys=has_keys)
         self.metrics_endpoint = RequestRecords(Guard(create_metrics_api(control), rules, self.access.authentication))

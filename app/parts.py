@@ -15,6 +15,7 @@ from app.gateway.limits import Limits
 from app.gateway.open_streams import StreamBounds
 from app.gateway.reports import MeasuredUpstream
 from app.gateway.server import McpEndpoint
+from app.gateway.traced import TracedUpstream
 from app.outbound import AccessTokens, DocumentFetcher, HttpUpstream, TokenEndpoint, egress_policy
 from app.outbound.redis_counts import LEASE_SECONDS, RedisCounts
 from app.outbound.vault import Vault
@@ -50,22 +51,26 @@ from app.services.setup import Setup
 from app.services.shared_tokens import SharedTokens
 from app.services.token_sources import TokenSources
 from app.services.tools import Tools
+from app.services.traced_imports import TracedImports
 from app.services.user_tokens import UserTokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from app.gateway.ports import Upstream
     from app.gateway.reports import CallReports
     from app.settings import Settings
     from app.telemetry.metrics import Gauge, Metrics
+    from app.telemetry.traces import Traces
 
 
 class Foundation:
     """What everything else stands on: the settings, the keys, the database and the rules of the way out."""
 
-    def __init__(self, settings: Settings, *, public_url: str) -> None:
+    def __init__(self, settings: Settings, *, public_url: str, traces: Traces | None) -> None:
         """Read the keys and open the database, which connects when it is first asked."""
         self.settings = settings
+        self.traces = traces
         self.public_url = public_url
         # First of all: without its key nothing is opened, made or changed.
         self.keys = load_keys(settings)
@@ -86,6 +91,8 @@ class Foundation:
         if self.notifications is not None:
             await self.notifications.close()
         await self.database.close()
+        if self.traces is not None:
+            await self.traces.close()
 
 
 class CallSecrets:
@@ -156,7 +163,11 @@ class Publishing:
         turns = ImportTurns(base.settings.namespace_imports, in_all=base.settings.imports)
         self.tools = Tools(database, events)
         self.servers = Servers(database, compiler, events)
-        self.importer = ImportDescription(database, compiler, fetcher, events, turns=turns)
+        self.importer = (
+            ImportDescription(database, compiler, fetcher, events, turns=turns)
+            if base.traces is None
+            else TracedImports(database, compiler, fetcher, events, turns=turns, traces=base.traces)
+        )
         self.refreshing = Refreshing(database, self.importer, fetcher)
         self.revisions = Revisions(database, events)
         self.declared = DeclaredServers(database, self.importer, secrets.credentials, events)
@@ -198,8 +209,11 @@ class Serving:
         self.catalog = SnapshotCatalog()
         self._upstream = HttpUpstream(base.policy)
         self.counting = CallCounting(settings)
+        upstream: Upstream = MeasuredUpstream(self._upstream, metrics)
+        if base.traces is not None:
+            upstream = TracedUpstream(upstream, base.traces, is_told=settings.trace_upstream)
         self.calls = ToolCalls(
-            MeasuredUpstream(self._upstream, metrics),
+            upstream,
             deadline=settings.call_timeout,
             credentials=secrets.credentials,
             tokens=secrets.tokens,
@@ -215,6 +229,7 @@ class Serving:
             relay=None if self._channel is None else Relay(self._channel),
             scopes=access.resources,
             keys=base.keys,
+            traces=base.traces,
         )
         access.keys.listen(self.endpoint.end_streams_of)
 

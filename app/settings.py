@@ -35,6 +35,8 @@ _OF_WORKERS = frozenset(
     }
 )
 _PYTHON_S = "PYTHON"
+# Who names a collector wants traces (OpenTelemetry's "OTLP Exporter Configuration").
+_COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 def _default_data_dir() -> Path:
@@ -132,6 +134,10 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
         description="Port that serves /metrics and nothing else; by default it is served with the rest.",
+    )
+    trace_upstream: bool = Field(
+        False,  # noqa: FBT003 - a field's default
+        description="Whether requests to APIs carry the trace they belong to (traceparent), where there are traces.",
     )
     audit_calls: bool = Field(True, description="Whether tool calls are in the audit, besides changes.")  # noqa: FBT003 - a field's default
     audit_days: int = Field(90, ge=8, le=36_500, description="Days that an entry of the audit is kept.")
@@ -251,6 +257,14 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether this is local mode: bound to loopback and no key configured."""
         return self.admin_key is None and is_loopback(self.host)
+
+    @property
+    def exports_traces(self) -> bool:
+        """Whether the variables of OpenTelemetry's SDK ask for traces, which take all else from there, too."""
+        exporter = os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+        if exporter == "none" or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            return False
+        return exporter == "otlp" or any(os.environ.get(name) for name in _COLLECTORS)
 
     @property
     def log_threshold(self) -> str:

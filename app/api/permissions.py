@@ -15,7 +15,7 @@ from app.errors import CausewayError
 from app.registry.errors import NamespaceNotFound, ServerNotFound, ToolNotFound
 from app.security.callers import Caller, caller_of
 from app.security.permissions import OPEN, Rule, rule_of
-from app.telemetry.records import Change, note_change
+from app.telemetry.records import Change, note_change, note_route
 
 
 class InsufficientScopeError(CausewayError):
@@ -39,7 +39,9 @@ _EDIT_SCOPES: Final = rule_of("create_server").any_of
 
 async def permitted(request: Request) -> AsyncIterator[None]:
     """Let a request through to its route, or raise what it is refused with."""
-    operation = getattr(request.scope["route"], "operation_id", None) or ""
+    route = request.scope["route"]
+    note_route(route.path)
+    operation = getattr(route, "operation_id", None) or ""
     if operation not in OPEN:
         _check(request, operation)
     try:

@@ -40,6 +40,7 @@ from app.gateway.ports import Delivery, Posted
 from app.gateway.sealed_state import SealedState
 from app.gateway.sessions import HEADER, Elicitable, Sessions
 from app.gateway.subscriptions import LISTEN, Subscriptions
+from app.gateway.traced import TracedDispatcher
 from app.security.callers import caller_of
 from app.security.sealing import SecretKeys
 from app.telemetry.records import note_code
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from app.gateway.ports import ScopeChallenges, StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
     from app.security.callers import Caller
+    from app.telemetry.traces import Traces
 
 __all__ = ["MAX_BODY", "McpEndpoint"]
 
@@ -88,11 +90,12 @@ class McpEndpoint:
         relay: StreamRelay | None = None,
         scopes: ScopeChallenges | None = None,
         keys: SecretKeys | None = None,
+        traces: Traces | None = None,
     ) -> None:
         """Serve what `catalog` holds, performing calls with `calls`; clients see paths with `public_path` before.
 
         `scopes` knows what a client whose call is not permitted can ask for; `keys` seal what clients keep for us, by
-        default so that this process alone can read it.
+        default so that this process alone can read it. With `traces` there are spans of requests.
 
         `streams` bounds those that stay open; `relay` leads to the other processes, where there are any.
         """
@@ -102,7 +105,10 @@ class McpEndpoint:
         state = SealedState(keys or SecretKeys(secrets.token_bytes(32)))
         self._sessions = Sessions(state)
         self._back_channel = BackChannel(relay.process if relay else "p")
-        self._dispatcher = Dispatcher(calls, Confirmations(state))
+        confirmations = Confirmations(state)
+        self._dispatcher = (
+            Dispatcher(calls, confirmations) if traces is None else TracedDispatcher(calls, confirmations, traces)
+        )
         self._streams = OpenStreams(streams or StreamBounds(), limits=calls.limits)
         self._subscriptions = Subscriptions(catalog, self._streams)
         self._legacy = LegacySse(

@@ -132,6 +132,8 @@ def members(request: RequestRecord) -> dict[str, Any]:
         found["revision"] = request.revision
     if request.subject:
         found["subject"] = fit_name(request.subject)
+    if request.trace_id:
+        found["trace_id"] = request.trace_id
     return found
 
 

@@ -23,8 +23,9 @@ class Change:
 class RequestRecord:
     """What is known of one request.
 
-    `path` has no query. `subject` names the caller, "" for nobody; `code` is the stable code of the outcome. Of a tool
-    call there are `tool`, which is "" where there is no such tool, and `revision` of the server.
+    `path` has no query; `route` is its template in the control plane. `subject` names the caller, "" for nobody, and
+    `code` is the stable code of the outcome. Of a tool call there are `tool`, "" where there is no such tool, and
+    `revision` of the server. `trace_id` is that of W3C Trace Context, "" where there are no traces.
     """
 
     request_id: str
@@ -37,6 +38,8 @@ class RequestRecord:
     status: int = 0
     seconds: float = 0.0
     change: Change | None = None
+    route: str = ""
+    trace_id: str = ""
 
 
 _current: Final[ContextVar[RequestRecord | None]] = ContextVar("causeway.request", default=None)
@@ -50,6 +53,13 @@ def current_record() -> RequestRecord | None:
 def set_current(record: RequestRecord) -> None:
     """Have what follows in this task, and in tasks that it starts, belong to a request."""
     _current.set(record)
+
+
+def note_route(route: str) -> None:
+    """Tell by which route the request is answered."""
+    record = _current.get()
+    if record is not None:
+        record.route = route
 
 
 def note_code(code: str) -> None:

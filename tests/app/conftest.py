@@ -14,7 +14,7 @@ def hide_settings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Hide the settings of whoever runs the tests: neither environment nor `causeway.toml` holds any."""
     monkeypatch.chdir(folder)
     for name in list(os.environ):
-        if name.upper().startswith("CAUSEWAY_"):
+        if name.upper().startswith(("CAUSEWAY_", "OTEL_")):
             monkeypatch.delenv(name)
 
 

@@ -14,6 +14,7 @@ import json
 import logging
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +29,7 @@ from tests.app.credentials.token_server import CLIENT_SECRET, serving
 from tests.app.credentials.user_server import Scene, UserAuthorization
 from tests.app.descriptions import description, operation
 from tests.app.gateways import KEY, PUBLIC_URL, SERVERS, Gateway, gateway
+from tests.app.telemetry.collector import Collector, collecting
 
 CALLS = 200
 SECRETS = {
@@ -43,6 +45,7 @@ SECRETS = {
     "account": CLIENT_SECRET,
     "env": "canary-from-the-environment/+",
 }
+COLLECTOR_KEY = "canary-of-the-collector"
 HEADER = "canary-of-every-request/+="
 MODES = ["echo", "html", "error", "unauthorized", "redirect", "reset", "hang", "broken", "text", "large"]
 HOSTILE: list[dict[str, Any]] = [
@@ -52,6 +55,13 @@ HOSTILE: list[dict[str, Any]] = [
     {"mode": "error", "note": "x" * 2000},
     {"mode": "../../etc/passwd"},
 ]
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """Take the traces: a channel like any other."""
+    with collecting() as running:
+        yield running
 
 
 def api_of(running: Backend) -> None:
@@ -145,6 +155,7 @@ async def test_no_channel_holds_a_secret_in_any_form(
     clean_environment: None,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
+    collector: Collector,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     (tmp_path / "tmp").mkdir()
@@ -155,10 +166,13 @@ async def test_no_channel_holds_a_secret_in_any_form(
         "egress_allow": ("127.0.0.1",),
         "credential_env": ("PETS_KEY",),
         "call_timeout": 2.0,
+        "trace_upstream": True,
     }
     tokens = UserAuthorization()
     async with backend() as api, serving(tokens.answer) as peer:
         api_of(api)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-collector-key={COLLECTOR_KEY}")
         async with (
             gateway(tmp_path / "data", monkeypatch, **settings) as running,
             httpx2.AsyncClient(transport=httpx2.ASGITransport(running.application), base_url=PUBLIC_URL) as browser,
@@ -182,6 +196,7 @@ async def test_no_channel_holds_a_secret_in_any_form(
         "results and reads": "\n".join(shown).encode(),
         "log": "\n".join([caplog.text, *(str(each.__dict__) for each in caplog.records)]).encode(),
         "stdout and stderr": (captured.out + captured.err).encode(),
+        "traces": b"".join(collector.bodies),
         **files,
         **{f"after the end: {name}": content for name, content in stored_in(tmp_path).items()},
     }
@@ -189,12 +204,15 @@ async def test_no_channel_holds_a_secret_in_any_form(
         **SECRETS,
         "every request": HEADER,
         "admin key": KEY,
+        "collector's key": COLLECTOR_KEY,
         **{f"access token {n}": each for n, each in enumerate(tokens.issued)},
     }
     user_s = {*tokens.refreshable, *(each["code_verifier"] for each in tokens.forms if "code_verifier" in each)}
     assert len(user_s) == 2
     assert found_in(channels, {**secrets, **{f"of the user: {each}": each for each in user_s}}) == []
     # What is swept for was under way, and is found where it is.
+    assert len([each for each in collector.spans() if each.kind == "CLIENT"]) > CALLS / 2
+    assert {each["x-collector-key"] for each in collector.headers} == {COLLECTOR_KEY}
     assert all(each in arrived for each in tokens.issued)
     assert len(tokens.issued) >= 2
     assert len(api.requests) > CALLS / 2

@@ -6,7 +6,6 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -47,18 +46,6 @@ class Lines(logging.Handler):
 
     def records(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines]
-
-
-@pytest.fixture
-def written() -> Iterator[Lines]:
-    """Give the records of the requests of a test as they are written."""
-    log, lines = logging.getLogger(REQUESTS), Lines(JsonLines())
-    before = log.level
-    log.addHandler(lines)
-    log.setLevel(logging.INFO)
-    yield lines
-    log.removeHandler(lines)
-    log.setLevel(before)
 
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
