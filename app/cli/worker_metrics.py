@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
 from multiprocessing.connection import wait
@@ -45,15 +46,20 @@ class WorkerEnd(NamedTuple):
         threading.Thread(target=self._answer, args=(loop, read), name="metrics", daemon=True).start()
 
     def _answer(self, loop: asyncio.AbstractEventLoop, read: Callable[[], Reading]) -> None:
-        async def reading() -> Reading:
-            return of_this_process(read())
+        def tell(found: Future[Reading]) -> None:
+            try:
+                found.set_result(of_this_process(read()))
+            except Exception as error:  # noqa: BLE001 - raised again by who waits for it
+                found.set_exception(error)
 
         number = 0
         # The supervisor is gone, or this process ends.
         with contextlib.suppress(EOFError, OSError, RuntimeError):
             while True:
                 # The first is not asked for: it says that this worker is there to be asked.
-                self.asked.send((number, asyncio.run_coroutine_threadsafe(reading(), loop).result()))
+                found: Future[Reading] = Future()
+                loop.call_soon_threadsafe(tell, found)
+                self.asked.send((number, found.result()))
                 number = self.asked.recv()
 
 
