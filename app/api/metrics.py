@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Response
 
 from app.api.dependencies import Control
@@ -23,4 +25,5 @@ async def metrics(control: Control) -> Response:
     reading = await control.read_metrics()
     if reading is None:
         raise MetricsUnavailableError("The worker processes have not answered in time; ask again.")
-    return Response(exposition(reading), media_type=CONTENT_TYPE)
+    # Beside the event loop: thousands of tools are megabytes of text.
+    return Response(await asyncio.to_thread(exposition, reading), media_type=CONTENT_TYPE)

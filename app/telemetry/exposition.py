@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from app.telemetry.metrics import BOUNDS, server_labels
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _LABELS: Final = ("namespace", "server", "tool")
+_BOUNDS: Final = (*map(str, BOUNDS), "+Inf")
 
 
 def exposition(reading: Reading) -> str:
@@ -44,17 +46,21 @@ def _of_gauges(gauges: Iterable[Looked]) -> Iterator[str]:
 def _histogram(name: str, text: str, found: Iterable[tuple[Mapping[str, str], Histogram]]) -> Iterator[str]:
     yield from _head(name, "histogram", text)
     for labels, each in found:
-        count = 0
-        for bound, part in zip((*map(str, BOUNDS), "+Inf"), each.parts, strict=True):
-            count += part
-            yield _line(f"{name}_bucket", {**labels, "le": bound}, count)
-        yield _line(f"{name}_sum", labels, each.seconds)
-        yield _line(f"{name}_count", labels, count)
+        # Once for all parts: with thousands of tools there are tens of thousands of lines.
+        shown = _shown(labels)
+        for bound, count in zip(_BOUNDS, accumulate(each.parts), strict=True):
+            yield f'{name}_bucket{{{shown},le="{bound}"}} {count}'
+        yield f"{name}_sum{{{shown}}} {each.seconds:.10g}"
+        yield f"{name}_count{{{shown}}} {count}"
 
 
 def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    shown = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+    shown = _shown(labels)
     return f"{name}{{{shown}}} {value:.10g}" if shown else f"{name} {value:.10g}"
+
+
+def _shown(labels: Mapping[str, str]) -> str:
+    return ",".join([f'{label}="{_escaped(text)}"' for label, text in labels.items()])
 
 
 def _head(name: str, kind: str, text: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import add
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Histogram:
 
     def include(self, other: Histogram) -> None:
         """Count all of another one."""
-        self.parts = [mine + its for mine, its in zip(self.parts, other.parts, strict=True)]
+        self.parts = list(map(add, self.parts, other.parts))
         self.seconds += other.seconds
 
 
@@ -154,8 +155,10 @@ class Metrics:
         bounded(self._counts.imports, outcome).add(seconds)
 
     def read(self) -> Reading:
-        """Give everything as it is now."""
-        return Reading(self._counts, [_looked(each) for each in self._gauges])
+        """Give everything as it is now: a copy, which is written or sent while counting goes on."""
+        counts = Counts()
+        counts.include(self._counts)
+        return Reading(counts, [_looked(each) for each in self._gauges])
 
 
 def _looked(gauge: Gauge) -> Looked:
@@ -164,12 +167,10 @@ def _looked(gauge: Gauge) -> Looked:
 
 
 def of_this_process(reading: Reading) -> Reading:
-    """Copy a reading for other processes: what each has for itself says whose it is, by the label `process`."""
+    """Give a reading for other processes: what each has for itself says whose it is, by the label `process`."""
     process = {"process": str(os.getpid())}
-    counts = Counts()
-    counts.include(reading.counts)
     return Reading(
-        counts,
+        reading.counts,
         [
             each._replace(samples=[Sample({**process, **labels}, value) for labels, value in each.samples])
             if each.across == "each"

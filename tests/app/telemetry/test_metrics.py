@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
 from app.telemetry.exposition import exposition
-from app.telemetry.metrics import MAX_CODES, MAX_SERIES, Metrics
+from app.telemetry.metrics import MAX_CODES, MAX_SERIES, Gauge, Metrics, Sample, of_this_process
+from app.telemetry.sums import Sums
 from tests.app.backends import backend, json_reply, then_close
 from tests.app.gateways import Gateway
 from tests.app.telemetry.test_logs import called
@@ -106,3 +108,78 @@ async def test_metrics_are_for_who_operates_the_gateway(served: Gateway) -> None
     refused = await served.http.get("/metrics", headers={"Authorization": f"Bearer {key['key']}"})
     assert refused.status_code == 403
     assert (await served.http.get("/metrics", headers={"Authorization": ""})).status_code == 401
+
+
+def test_what_was_read_does_not_change_while_counting_goes_on() -> None:
+    metrics = Metrics()
+    metrics.called("default", "s", "t", code="ok", seconds=0.1)
+    reading = metrics.read()
+    before = exposition(reading)
+    metrics.called("default", "s", "t", code="ok", seconds=0.1)
+    metrics.sent("default/s", 0.1)
+    assert exposition(reading) == before
+
+
+def process(*, calls: int, revision: int, active: int, lost: int) -> Metrics:
+    """Make a process that has counted."""
+    metrics = Metrics(
+        [
+            Gauge("revision", "x", lambda: [Sample({"server": "s"}, revision)], across="least"),
+            Gauge("active", "x", lambda: [Sample({"server": "s"}, active)]),
+            Gauge("lost_total", "x", lambda: [Sample({}, lost)], kind="counter"),
+            Gauge("memory", "x", lambda: [Sample({}, 7)], across="each"),
+        ]
+    )
+    for _ in range(calls):
+        metrics.called("default", "s", "t", code="ok", seconds=0.1)
+        metrics.sent("default/s", 0.1)
+        metrics.imported("ok", 0.1)
+    return metrics
+
+
+def test_several_processes_have_one_sum_that_never_goes_down() -> None:
+    """One that hangs, or is gone, keeps what it counted, and has nothing more to look up."""
+    sums = Sums()
+    for name, each in {
+        "first": process(calls=2, revision=3, active=1, lost=4),
+        "second": process(calls=5, revision=4, active=10, lost=1),
+    }.items():
+        sums.tell(name, of_this_process(each.read()))
+
+    def summed(*answered: str) -> dict[str, float | None]:
+        found = read(exposition(sums.reading(answered)))
+        of = {"namespace": "default", "server": "s"}
+        return {
+            "calls": value(found, "causeway_calls_total", **of, tool="t", code="ok"),
+            "latency": value(found, "causeway_call_seconds_bucket", **of, tool="t", le="0.1"),
+            "upstream": value(found, "causeway_upstream_seconds_count", **of),
+            "imports": value(found, "causeway_import_seconds_count", code="ok"),
+            "lost": value(found, "lost_total"),
+            "revision": value(found, "revision", server="s"),
+            "active": value(found, "active", server="s"),
+            "memory": value(found, "memory", process=str(os.getpid())),
+            "workers": value(found, "causeway_workers"),
+        }
+
+    counted: dict[str, float | None] = {"calls": 7, "latency": 7, "upstream": 7, "imports": 7, "lost": 5}
+    # Both are this process in truth, so that `memory` has its label once: they are told apart one at a time.
+    hanging = {**counted, "revision": 4, "active": 10, "memory": 7, "workers": 1}
+    assert summed("second") == hanging
+    sums.ended("first")
+    assert summed("second") == hanging
+    sums.tell("third", process(calls=1, revision=2, active=2, lost=1).read())
+    assert summed("second", "third") == {
+        "calls": 8,
+        "latency": 8,
+        "upstream": 8,
+        "imports": 8,
+        "lost": 6,
+        "revision": 2,
+        "active": 12,
+        "memory": 7,
+        "workers": 2,
+    }
+    sums.ended("second")
+    sums.ended("third")
+    last = summed()
+    assert (last["calls"], last["lost"], last["active"], last["workers"]) == (8, 6, None, 0)
