@@ -29,7 +29,7 @@ NAME: Final = "causeway"
 TRACE_FIELDS: Final = ("traceparent", "tracestate")
 """The fields of W3C Trace Context, in HTTP and in `_meta` of MCP alike."""
 _MAX_FIELD: Final = 512
-_LAST_SECONDS: Final = 2.0
+_LAST_SECONDS = 3.0
 
 _log: Final = logging.getLogger(__name__)
 

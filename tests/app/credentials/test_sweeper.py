@@ -29,7 +29,7 @@ from tests.app.credentials.token_server import CLIENT_SECRET, serving
 from tests.app.credentials.user_server import Scene, UserAuthorization
 from tests.app.descriptions import description, operation
 from tests.app.gateways import KEY, PUBLIC_URL, SERVERS, Gateway, gateway
-from tests.app.telemetry.collector import Collector, collecting
+from tests.app.telemetry.collector import Collector, collecting, trace_to
 
 CALLS = 200
 SECRETS = {
@@ -171,7 +171,7 @@ async def test_no_channel_holds_a_secret_in_any_form(
     tokens = UserAuthorization()
     async with backend() as api, serving(tokens.answer) as peer:
         api_of(api)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        trace_to(collector, monkeypatch)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-collector-key={COLLECTOR_KEY}")
         async with (
             gateway(tmp_path / "data", monkeypatch, **settings) as running,

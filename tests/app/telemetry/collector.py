@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from app.telemetry import traces
 
 KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT"}
 FAILED = 2
@@ -71,6 +74,12 @@ def _spans(body: bytes) -> Iterator[Exported]:
 
 def _values(attributes: Any) -> dict[str, Any]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+
+
+def trace_to(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have gateways send their traces to a collector, and take the time for the last ones that a slow machine needs."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    monkeypatch.setattr(traces, "_LAST_SECONDS", 60.0)
 
 
 @contextmanager

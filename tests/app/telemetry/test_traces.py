@@ -19,7 +19,7 @@ from app.telemetry.traces import open_traces
 from tests.app.backends import Backend, Received, backend, json_reply, reply
 from tests.app.descriptions import description, operation
 from tests.app.gateways import KEY, SERVERS, Gateway, gateway
-from tests.app.telemetry.collector import Collector, collecting
+from tests.app.telemetry.collector import Collector, collecting, trace_to
 from tests.app.telemetry.test_logs import Lines, called
 
 ARGUMENTS = {
@@ -60,7 +60,7 @@ async def traced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collector: Collector, **settings: Any
 ) -> AsyncIterator[Gateway]:
     """Run a gateway that sends traces; what is left is sent at its end."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    trace_to(collector, monkeypatch)
     async with gateway(tmp_path, monkeypatch, admin_key=KEY, egress_allow=("127.0.0.0/8",), **settings) as running:
         yield running
 
@@ -292,7 +292,7 @@ def test_where_traces_are_off_nothing_of_them_is_loaded(tmp_path: Path) -> None:
 async def test_a_collector_that_is_away_fails_no_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None, collector: Collector
 ) -> None:
-    """Z01: what cannot be sent is dropped, and a gateway that stops waits two seconds for it at most."""
+    """What cannot be sent is dropped, and a gateway that stops waits for it no longer than it may."""
     collector.url = "http://127.0.0.1:1"
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     async with backend(json_reply(b"{}")) as api, traced(tmp_path, monkeypatch, collector) as running:
