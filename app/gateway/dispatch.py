@@ -66,7 +66,7 @@ class Dispatcher:
             if (message.params or {}).get("cursor") is not None:
                 raise KernelError(INVALID_PARAMS, "The cursor is not known: the list has one page.")
             return snapshot.tool_list(era.version, era.profile)
-        return to_bytes(await self._kernels.answer(snapshot, message, era))
+        return to_bytes(await self._kernels.answer(snapshot, message, era, caller))
 
     async def _call(
         self,

@@ -37,7 +37,7 @@ from app.gateway.legacy_sse import LegacySse
 from app.gateway.messages import MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import OpenStreams, StreamBounds
 from app.gateway.ports import Delivery, Posted
-from app.gateway.sealed_state import SealedState
+from app.gateway.sealed_state import SealedState, SpentHere
 from app.gateway.sessions import HEADER, Elicitable, Sessions
 from app.gateway.subscriptions import LISTEN, Subscriptions
 from app.gateway.traced import TracedDispatcher
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
     from app.gateway.http_exchange import Headers, Receive, Scope, Send
     from app.gateway.messages import Message
-    from app.gateway.ports import ScopeChallenges, StreamRelay, ToolCatalog
+    from app.gateway.ports import ScopeChallenges, SpentStates, StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
     from app.security.callers import Caller
     from app.telemetry.traces import Traces
@@ -90,12 +90,14 @@ class McpEndpoint:
         relay: StreamRelay | None = None,
         scopes: ScopeChallenges | None = None,
         keys: SecretKeys | None = None,
+        spent: SpentStates | None = None,
         traces: Traces | None = None,
     ) -> None:
         """Serve what `catalog` holds, performing calls with `calls`; clients see paths with `public_path` before.
 
-        `scopes` knows what a client whose call is not permitted can ask for; `keys` seal what clients keep for us, by
-        default so that this process alone can read it. With `traces` there are spans of requests.
+        `scopes` knows what a client whose call is not permitted can ask for; `keys` seal what clients keep for us, and
+        `spent` knows what of it has counted, by default so that this process alone can read it. With `traces` there are
+        spans of requests.
 
         `streams` bounds those that stay open; `relay` leads to the other processes, where there are any.
         """
@@ -105,7 +107,7 @@ class McpEndpoint:
         state = SealedState(keys or SecretKeys(secrets.token_bytes(32)))
         self._sessions = Sessions(state)
         self._back_channel = BackChannel(relay.process if relay else "p")
-        confirmations = Confirmations(state)
+        confirmations = Confirmations(state, spent or SpentHere())
         self._dispatcher = (
             Dispatcher(calls, confirmations) if traces is None else TracedDispatcher(calls, confirmations, traces)
         )

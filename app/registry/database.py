@@ -33,6 +33,7 @@ from app.registry.servers import Servers
 from app.registry.setup import Setup
 from app.registry.shared_tokens import SharedTokens
 from app.registry.sources import Sources
+from app.registry.spent_states import SpentStates
 from app.registry.upgrades import is_current, upgrade
 
 _READY_SECONDS: Final = 2
@@ -60,6 +61,7 @@ class Registry:
     idempotency_keys: IdempotencyKeys
     audit: Audit
     served: ServedServers
+    spent_states: SpentStates
 
 
 class Database:
@@ -115,6 +117,7 @@ class Database:
                 IdempotencyKeys(session),
                 Audit(session),
                 ServedServers(session),
+                SpentStates(session),
             )
             yield registry
             if not read_only:
