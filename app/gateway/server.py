@@ -167,7 +167,7 @@ class McpEndpoint:
 
     async def _post(self, snapshot: ServerSnapshot, scope: Scope, receive: Receive, send: Send) -> None:
         caller, headers = caller_of(scope), headers_of(scope)
-        client = self._sessions.check(snapshot.key, caller, headers)
+        session = self._sessions.check(snapshot.key, caller, headers)
         check_post(scope["method"], headers)
         if not accepted(headers, "application/json", "application/*"):
             raise HttpError(406, "Accept application/json: every answer is JSON.")
@@ -183,7 +183,7 @@ class McpEndpoint:
             await respond(send, 202, b"")
             return
         try:
-            era = classify(message, headers, named_profile(scope))
+            era = classify(message, headers, named_profile(scope) or session.profile)
             if era.is_modern and message.method == LISTEN:
                 await self._subscriptions.answer(snapshot, message, headers, caller=caller, receive=receive, send=send)
                 return
@@ -193,7 +193,7 @@ class McpEndpoint:
             return
         stream = EventStream(send)
         try:
-            exchange = _Exchange(caller, headers, receive, stream, client)
+            exchange = _Exchange(caller, headers, receive, stream, session.client)
             status, answer = await self._answer(snapshot, message, era, exchange)
             if stream.is_open:
                 await stream.finish(answer)
@@ -207,10 +207,10 @@ class McpEndpoint:
     def _opened(
         self, snapshot: ServerSnapshot, message: Message, exchange: _Exchange
     ) -> tuple[tuple[bytes, bytes], ...]:
-        """Open a session where a user may have to be asked; gives its header field."""
-        if message.method != "initialize" or snapshot.policies.confirm == "never":
+        """Open a session where what the client says of itself counts later; gives its header field."""
+        if message.method != "initialize":
             return ()
-        session_id = self._sessions.opened(snapshot.key, exchange.caller, message)
+        session_id = self._sessions.opened(snapshot, exchange.caller, message)
         return ((HEADER.encode(), session_id.encode()),) if session_id else ()
 
     async def _take_response(self, posted: Posted) -> None:
