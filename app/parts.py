@@ -50,6 +50,7 @@ from app.services.server_headers import ServerHeaders
 from app.services.servers import Servers
 from app.services.setup import Setup
 from app.services.shared_tokens import SharedTokens
+from app.services.spent_states import SpentStates
 from app.services.token_sources import TokenSources
 from app.services.tools import Tools
 from app.services.traced_imports import TracedImports
@@ -232,6 +233,7 @@ class Serving:
             scopes=access.resources,
             keys=base.keys,
             traces=base.traces,
+            spent=SpentStates(base.database),
         )
         access.keys.listen(self.endpoint.end_streams_of)
 

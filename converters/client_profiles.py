@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from converters import pointers
+from converters.client_schemas import is_array, standing_alone, subschemas, with_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +26,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 _ARGUMENT: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ROOT_COMBINATORS: Final = frozenset({"allOf", "anyOf", "oneOf", "not", "$ref", "enum"})
 
-_SCHEMAS: Final = frozenset(
-    {"items", "additionalProperties", "contains", "propertyNames", "not", "if", "then", "else", "unevaluatedItems"}
-)
-_SCHEMA_LISTS: Final = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_SCHEMAS_BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs"})
-
 
 @dataclass(frozen=True, slots=True)
 class ClientProfile:
@@ -39,7 +33,9 @@ class ClientProfile:
 
     `clients` are how the names begin by which it introduces itself (`clientInfo`), in lower case. `prefix` is what it
     puts before a tool's name, with the server's, and `max_name` the longest name with it. Of more than `max_tools` it
-    takes none of the rest. With `needs_items` it refuses lists whose schema does not say `items`.
+    takes none of the rest. With `needs_items` it refuses lists whose schema does not say `items`; with
+    `reads_arguments_alone` it takes each argument's schema by itself: without `$defs`, and for a text where it has no
+    `type`.
     """
 
     name: str
@@ -48,6 +44,7 @@ class ClientProfile:
     max_name: int = 64
     max_tools: int | None = None
     needs_items: bool = False
+    reads_arguments_alone: bool = False
 
     def listed_name(self, tool: str, server: str) -> str:
         """Give the name that a tool of `server` is listed by: its own, or shortened with a hash of it."""
@@ -68,12 +65,17 @@ class ClientProfile:
     def listed(self, tool: Tool, server: str) -> dict[str, Any]:
         """Give an MCP Tool object as it is listed for the client."""
         fitted = {**tool, "name": self.listed_name(tool["name"], server)}
+        if self.reads_arguments_alone:
+            fitted["inputSchema"] = standing_alone(tool["inputSchema"])
         if self.needs_items:
-            fitted["inputSchema"] = _with_items(tool["inputSchema"])
+            fitted["inputSchema"] = with_items(fitted["inputSchema"])
         return fitted
 
 
 GENERIC: Final = ClientProfile("generic")
+# Cline's extension puts a key of six characters and `0mcp0` before a name, leaves out what is longer than 64 without a
+# word, and makes a schema of its own from those of the arguments (cline/cline, `mcpToolToClineToolSpec`); its later
+# command line shortens names itself.
 # Cursor leaves out names of 60 characters and more, counted with the server's name, and tools after the fortieth.
 # Anthropic's and OpenAI's interfaces take names of 64 characters, VS Code has 18 of them for the server, Gemini CLI 63.
 # VS Code, OpenAI and Gemini refuse arrays without `items`, VS Code takes 128 tools in a request, Windsurf 100.
@@ -82,6 +84,7 @@ PROFILES: Final[Mapping[str, ClientProfile]] = {
     for profile in (
         GENERIC,
         ClientProfile("claude", ("claude",), "mcp__{server}__"),
+        ClientProfile("cline", ("cline", "@cline/"), "cAAAAA0mcp0", needs_items=True, reads_arguments_alone=True),
         ClientProfile("codex", ("codex",), "mcp__{server}__", needs_items=True),
         ClientProfile("cursor", ("cursor",), "{server}", max_name=59, max_tools=40),
         ClientProfile("gemini", ("gemini",), "mcp_{server}_", max_name=63, needs_items=True),
@@ -129,50 +132,18 @@ def _schema_faults(schema: Any, profile: ClientProfile) -> Iterator[str]:
     for name in schema.get("properties", {}):
         if not _ARGUMENT.fullmatch(name):
             yield f"the argument {name!r} has a name that clients refuse"
+    if profile.reads_arguments_alone:
+        yield from _faults_alone(schema)
     if profile.needs_items:
-        for at, each in _subschemas(schema):
-            if _is_array(each) and "items" not in each:
+        for at, each in subschemas(schema):
+            if is_array(each) and "items" not in each:
                 yield f"the list at {at} does not say what its items are"
 
 
-def _subschemas(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give a schema and every schema within it, with its JSON Pointer."""
-    waiting: list[tuple[str, Any]] = [("", schema)]
-    while waiting:
-        at, each = waiting.pop()
-        if not isinstance(each, dict):
-            continue
-        yield at, each
-        for keyword, argument in each.items():
-            below = pointers.join(at, keyword)
-            if keyword in _SCHEMAS:
-                waiting.append((below, argument))
-            elif keyword in _SCHEMA_LISTS and isinstance(argument, list):
-                waiting += ((pointers.join(below, index), part) for index, part in enumerate(argument))
-            elif keyword in _SCHEMAS_BY_NAME and isinstance(argument, dict):
-                waiting += ((pointers.join(below, name), part) for name, part in argument.items())
-
-
-def _with_items(schema: Any) -> Any:
-    """Give a schema whose lists all say `items`: an empty schema is what leaving it out means."""
-    if not isinstance(schema, dict):
-        return schema
-    fitted = {keyword: _argument_with_items(keyword, argument) for keyword, argument in schema.items()}
-    if _is_array(fitted):
-        fitted.setdefault("items", {})
-    return fitted
-
-
-def _argument_with_items(keyword: str, argument: Any) -> Any:
-    if keyword in _SCHEMAS:
-        return _with_items(argument)
-    if keyword in _SCHEMA_LISTS and isinstance(argument, list):
-        return [_with_items(each) for each in argument]
-    if keyword in _SCHEMAS_BY_NAME and isinstance(argument, dict):
-        return {name: _with_items(each) for name, each in argument.items()}
-    return argument
-
-
-def _is_array(schema: Mapping[str, Any]) -> bool:
-    kind = schema.get("type")
-    return kind == "array" or (isinstance(kind, list) and "array" in kind)
+def _faults_alone(schema: Mapping[str, Any]) -> Iterator[str]:
+    for name, argument in schema.get("properties", {}).items():
+        if "type" not in argument:
+            yield f"the argument {name!r} does not say its type"
+        for at, each in subschemas(argument):
+            if "$ref" in each:
+                yield f"the argument {name!r} refers to {each['$ref']} at {at or 'its root'}"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from converters.results import Overflow
 
+Owner = tuple[str, str]
+
 TEMPLATE: Final = "causeway://results/{id}{?from}"
 PIECE: Final = 100_000
 """Characters of a text that one read gives."""
@@ -29,7 +31,7 @@ _URI: Final = re.compile(r"causeway://results/([A-Za-z0-9_-]{22})(?:\?from=(\d{1
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    owner: str
+    owner: Owner
     overflow: Overflow
     until: float
 
@@ -55,7 +57,7 @@ class _Share:
 class AnswerStore:
     """Keeps answers by an id that cannot be guessed; each belongs to the owner who may read it.
 
-    An owner is `namespace/server`.
+    An owner is a server, as `namespace/server`, and the subject of who called it.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class AnswerStore:
         self._shares: dict[str, _Share] = {}
         self._bytes = 0
 
-    def keep(self, owner: str, overflow: Overflow) -> str:
+    def keep(self, owner: Owner, overflow: Overflow) -> str:
         """Keep an answer; gives its URI."""
         key = secrets.token_urlsafe(16)
         now, size = self._clock(), len(overflow.content)
@@ -87,7 +89,7 @@ class AnswerStore:
             self._bytes -= max(self._shares.values(), key=lambda share: share.bytes).drop_oldest()
         self._shares = {namespace: share for namespace, share in self._shares.items() if share.kept}
 
-    def read(self, owner: str, uri: str) -> list[dict[str, Any]] | None:
+    def read(self, owner: Owner, uri: str) -> list[dict[str, Any]] | None:
         """Give the `contents` of `resources/read` (2025-11-25, "Resources"), or None where there is no such answer.
 
         A text comes in pieces of `PIECE` characters; where it goes on, a second entry names the URI to read next.
@@ -112,5 +114,5 @@ class AnswerStore:
         return contents
 
 
-def _namespace(owner: str) -> str:
-    return owner.partition("/")[0]
+def _namespace(owner: Owner) -> str:
+    return owner[0].partition("/")[0]

@@ -151,7 +151,7 @@ class ToolCalls:
             return failed(mask.text(error.message), _meta(error))
         result = told(await self._shaped(response, tool, mask), tool, snapshot, held, status=response.status)
         if result.overflow is not None:
-            result = result.with_resource(self.answers.keep(snapshot.key, result.overflow))
+            result = result.with_resource(self.answers.keep((snapshot.key, caller.subject), result.overflow))
         return _with_repairs(result, repairs) if repairs else result
 
     async def _shaped(self, response: ApiResponse, tool: ServerTool, mask: CallMask) -> ToolResult:

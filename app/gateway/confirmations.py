@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
+from app.errors import CausewayError
 from app.gateway.kernel import KernelError
 from app.gateway.messages import INVALID_PARAMS
 from app.gateway.sessions import Elicitable
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from app.gateway.kernel import Era
     from app.gateway.messages import Message
+    from app.gateway.ports import SpentStates
     from app.gateway.sealed_state import SealedState
     from app.gateway.snapshots import ServerSnapshot, ServerTool
     from app.security.callers import Caller
@@ -35,18 +35,16 @@ if TYPE_CHECKING:
 STATE_SECONDS: Final = 600.0
 _ANSWER: Final = "confirmation"
 _MISSING_CAPABILITY: Final = -32021
-_MAX_USED: Final = 100_000
 _MAX_SHOWN: Final = 1_000
 
 
 class Confirmations:
     """Asks users whether a call is meant."""
 
-    def __init__(self, state: SealedState, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Seal what clients bring back with `state`."""
+    def __init__(self, state: SealedState, spent: SpentStates) -> None:
+        """Seal what clients bring back with `state`, and have it count once by `spent`."""
         self._state = state
-        self._clock = clock
-        self._used: OrderedDict[str, float] = OrderedDict()
+        self._spent = spent
 
     async def refusal(  # noqa: PLR0913 - all of a call, each by name
         self,
@@ -67,12 +65,12 @@ class Confirmations:
         """
         params = _params(tool, arguments)
         if era.is_modern:
-            return self._by_result(tool, arguments, snapshot=snapshot, message=message, era=era, caller=caller)
+            return await self._by_result(tool, arguments, snapshot=snapshot, message=message, era=era, caller=caller)
         if ask is None:
             return _unasked(tool)
         return _judged(tool, await ask({**params, "mode": "form"} if era.version >= _WITH_MODES else params))
 
-    def _by_result(
+    async def _by_result(
         self,
         tool: ServerTool,
         arguments: Mapping[str, Any],
@@ -85,11 +83,11 @@ class Confirmations:
         place = _place(tool, arguments, snapshot=snapshot, caller=caller)
         given = message.params or {}
         if "requestState" in given:
-            self._check(given["requestState"], place)
+            number = self._opened(given["requestState"], place)
             responses = given.get("inputResponses")
             answer = responses.get(_ANSWER) if isinstance(responses, dict) else None
             if isinstance(answer, dict):
-                return _judged(tool, answer)
+                return await self._spend(number, tool) or _judged(tool, answer)
         if not Elicitable.from_capabilities(era.client_capabilities).by_form:
             lacking: dict[str, Any] = {"requiredCapabilities": {"elicitation": {"form": {}}}}
             text = "This call has to be confirmed by the user, which takes the client's capability `elicitation`."
@@ -99,18 +97,31 @@ class Confirmations:
         asking = {**modern_envelope(snapshot), "resultType": "input_required"}
         return to_bytes({**asking, "inputRequests": {_ANSWER: request}, "requestState": state})
 
-    def _check(self, state: Any, place: tuple[str, ...]) -> None:
-        """Take a state once, from who got it, for the call it was given for."""
-        number = self._state.open(state, place) if isinstance(state, str) else None
-        if number is None or number in self._used:
-            text = "`requestState` is not the one that this call was answered with, or it is over: send the call anew."
-            raise KernelError(INVALID_PARAMS, text)
-        now = self._clock()
-        self._used[number] = now + STATE_SECONDS
-        while self._used and (len(self._used) > _MAX_USED or next(iter(self._used.values())) < now):
-            self._used.popitem(last=False)
+    def _opened(self, state: Any, place: tuple[str, ...]) -> str:
+        """Give the number of a state that comes from who got it, for the call it was given for."""
+        number: str | None = self._state.open(state, place) if isinstance(state, str) else None
+        if number is None:
+            raise KernelError(INVALID_PARAMS, _NOT_THE_STATE)
+        return number
+
+    async def _spend(self, number: str, tool: ServerTool) -> ToolResult | None:
+        """Give None where a confirmation counts now, as it does once."""
+        try:
+            is_first = await self._spent.spend(number, seconds=STATE_SECONDS)
+        except CausewayError as error:
+            text = (
+                f"The call of {tool.definition.name} was not sent: it cannot be told now whether its confirmation has "
+                f"counted before. {error.message} Send the same request again in a while."
+            )
+            return failed(text, {"causeway/code": "not_confirmed"})
+        if not is_first:
+            raise KernelError(INVALID_PARAMS, _NOT_THE_STATE)
+        return None
 
 
+_NOT_THE_STATE: Final = (
+    "`requestState` is not the one that this call was answered with, or it is over: send the call anew."
+)
 _WITH_MODES: Final = "2025-11-25"
 
 

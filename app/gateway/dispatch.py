@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from app.gateway.snapshots import ServerSnapshot
     from app.security.callers import Caller
 
+_LISTS: Final = frozenset({"tools/list", "resources/list", "resources/templates/list"})
 _OFFERED: Final = frozenset({SEARCH, DESCRIBE, CALL})
 
 
@@ -62,11 +63,11 @@ class Dispatcher:
         if message.method == "tools/call":
             called = await self._call(snapshot, message, era, caller=caller, push=push, ask=ask)
             return called if isinstance(called, bytes) else _rendered(called, snapshot, era)
+        if message.method in _LISTS and (message.params or {}).get("cursor") is not None:
+            raise KernelError(INVALID_PARAMS, "The cursor is not known: the list has one page.")
         if message.method == "tools/list":
-            if (message.params or {}).get("cursor") is not None:
-                raise KernelError(INVALID_PARAMS, "The cursor is not known: the list has one page.")
             return snapshot.tool_list(era.version, era.profile)
-        return to_bytes(await self._kernels.answer(snapshot, message, era))
+        return to_bytes(await self._kernels.answer(snapshot, message, era, caller))
 
     async def _call(
         self,

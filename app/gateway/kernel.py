@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from app.gateway.http_exchange import Headers
     from app.gateway.messages import Message, RequestId
     from app.gateway.snapshots import ServerSnapshot
+    from app.security.callers import Caller
 
 __all__ = [
     "HANDSHAKE_PROTOCOL_VERSIONS",
@@ -169,8 +170,8 @@ class Kernels:
         self._answers = answers
         self._servers: weakref.WeakKeyDictionary[ServerSnapshot, Server[Any]] = weakref.WeakKeyDictionary()
 
-    async def answer(self, snapshot: ServerSnapshot, message: Message, era: Era) -> dict[str, Any]:
-        """Answer a request as the SDK does.
+    async def answer(self, snapshot: ServerSnapshot, message: Message, era: Era, caller: Caller) -> dict[str, Any]:
+        """Answer a request of `caller` as the SDK does.
 
         Raises:
             KernelError: with the JSON-RPC error.
@@ -186,7 +187,7 @@ class Kernels:
                 message.method,
                 message.params,
                 connection=connection,
-                lifespan_state={},
+                lifespan_state=caller,
             )
         except Exception as error:
             mapped = modern_error_data(error)
@@ -226,7 +227,6 @@ def _handshake_version(message: Message, era: Era) -> str:
 
 def _make_server(snapshot: ServerSnapshot, answers: AnswerStore) -> Server[Any]:
     """Make the SDK's server of a snapshot; its resources are the answers that were too large for a result."""
-    owner = snapshot.key
 
     async def list_resources(context: Any, params: Any) -> ListResourcesResult:  # noqa: ARG001 - the SDK's signature
         return ListResourcesResult(resources=[])
@@ -235,7 +235,7 @@ def _make_server(snapshot: ServerSnapshot, answers: AnswerStore) -> Server[Any]:
         return ListResourceTemplatesResult(resource_templates=[_RESULTS])
 
     async def read_resource(context: Any, params: Any) -> ReadResourceResult:
-        contents = answers.read(owner, params.uri)
+        contents = answers.read((snapshot.key, context.lifespan_context.subject), params.uri)
         if contents is None:
             code = -32602 if context.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS else _RESOURCE_NOT_FOUND
             message = "There is no such answer, or it was dropped: call the tool again."

@@ -70,6 +70,7 @@ class _Session:
     client: Elicitable = NOBODY_TO_ASK
     profile: ClientProfile | None = None
     working: dict[RequestId, asyncio.Task[None]] = field(default_factory=dict)
+    is_ending: bool = False
 
     def belongs_to(self, posted: Posted) -> bool:
         """Tell whether a message comes from who opened the stream, for the same server."""
@@ -80,9 +81,15 @@ class _Session:
 
     def on_change(self, is_served: bool) -> None:  # noqa: FBT001 - a `Watcher`
         if not is_served:
-            self.stream.end()
+            self.is_ending = True
+            self.end_if_done()
         elif self.version is not None:
             self.stream.push(_LIST_CHANGED)
+
+    def end_if_done(self) -> None:
+        """End the stream of a server that is served no more, after what its requests are answered with."""
+        if self.is_ending and not self.working:
+            self.stream.end()
 
     def cancel(self, message: Message) -> None:
         """Cancel the request that `notifications/cancelled` names (2024-11-05, "Cancellation")."""
@@ -190,6 +197,7 @@ class LegacySse:
             if not done.cancelled() and (error := done.exception()) is not None:
                 _log.error("a request over HTTP+SSE failed", exc_info=error)
                 session.stream.push(event(error_bytes(request_id, INTERNAL_ERROR, "Internal error")))
+            session.end_if_done()
 
         task = asyncio.ensure_future(self._work(session, snapshot, message))
         session.working[request_id] = task

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import Any, Final, NamedTuple
 
 from app.gateway.snapshots import to_bytes
@@ -21,6 +22,16 @@ INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 
 MAX_DEPTH: Final = 64
+_MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+"""Members of a message (JSON-RPC 2.0, sections 4 and 5)."""
+_PARAMETERS: Final = frozenset(
+    {"_meta", "name", "arguments", "inputResponses", "requestState", "uri", "cursor", "protocolVersion"}
+    | {"capabilities", "clientInfo", "requestId", "progressToken"}
+)
+"""Parameters of requests that decide what is done, and for whom."""
+_FOLDED: Final = {name.casefold(): name for name in _MEMBERS | _PARAMETERS}
+_LONGEST: Final = 32
+"""Characters of a member that are looked at: more than any of these has."""
 _TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NEGATIVE_ZERO: Final = re.compile(rb"-0(?![.0-9Ee])")
 _NOT_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"{[]}")
@@ -62,6 +73,7 @@ def read(raw: bytes) -> Message:
     request_id = body.get("id")
     if "id" in body and (isinstance(request_id, bool) or not isinstance(request_id, (str, int))):
         raise MessageError(INVALID_REQUEST, "The request id must be a text or an integer.")
+    _refuse_misspelt(body, _MEMBERS, INVALID_REQUEST, request_id)
     method = body.get("method")
     if method is None and ("result" in body or "error" in body):
         return Message("", None, request_id, body)
@@ -70,7 +82,20 @@ def read(raw: bytes) -> Message:
     params = body.get("params")
     if params is not None and not isinstance(params, dict):
         raise MessageError(INVALID_REQUEST, "`params` must be an object.", request_id)
+    if params:
+        _refuse_misspelt(params, _PARAMETERS, INVALID_PARAMS, request_id)
     return Message(method, params, request_id, body)
+
+
+def _refuse_misspelt(value: dict[str, Any], members: frozenset[str], code: int, request_id: RequestId | None) -> None:
+    """Refuse a member that a reader who is lax about letters would take for one of `members`, as `Method`."""
+    if value.keys() <= members:
+        return
+    for name in value.keys() - members:
+        folded = unicodedata.normalize("NFKC", name[:_LONGEST]).casefold()
+        if _FOLDED.get(folded) in members:
+            text = f"There is no member {name[:100]!r}: {_FOLDED[folded]!r} is written in exactly these letters."
+            raise MessageError(code, text, request_id)
 
 
 def _parse(raw: bytes) -> Any:

@@ -80,6 +80,19 @@ class ScopeChallenges(Protocol):
         ...
 
 
+class SpentStates(Protocol):
+    """What counts once, such as a confirmation, and has counted: at any of the processes that serve one address."""
+
+    async def spend(self, state: str, *, seconds: float) -> bool:
+        """Tell whether `state` has not counted before, and have it counted; after `seconds` it may be forgotten.
+
+        Raises:
+            app.errors.CausewayError: where that cannot be told now.
+
+        """
+        ...
+
+
 class TokenSource(Protocol):
     """Access tokens: of the owner's client, or of the user who calls."""
 

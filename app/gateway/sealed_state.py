@@ -9,7 +9,8 @@ import base64
 import binascii
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
 
 from app.security.sealing import Sealed, UnreadableSecretError
 
@@ -17,6 +18,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from app.security.sealing import SecretKeys
+
+_MAX_SPENT: Final = 100_000
+
+
+class SpentHere:
+    """The states that were brought to this process, where it is the only one that can read them."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start with none; `clock` gives seconds."""
+        self._clock = clock
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    async def spend(self, state: str, *, seconds: float) -> bool:
+        """Tell whether `state` has not counted before, and have it counted; after `seconds` it may be forgotten."""
+        now = self._clock()
+        while self._until and (len(self._until) > _MAX_SPENT or next(iter(self._until.values())) < now):
+            self._until.popitem(last=False)
+        if state in self._until:
+            return False
+        self._until[state] = now + seconds
+        return True
 
 
 class SealedState:

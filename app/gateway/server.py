@@ -37,7 +37,7 @@ from app.gateway.legacy_sse import LegacySse
 from app.gateway.messages import MessageError, error_bytes, result_bytes
 from app.gateway.open_streams import OpenStreams, StreamBounds
 from app.gateway.ports import Delivery, Posted
-from app.gateway.sealed_state import SealedState
+from app.gateway.sealed_state import SealedState, SpentHere
 from app.gateway.sessions import HEADER, Elicitable, Sessions
 from app.gateway.subscriptions import LISTEN, Subscriptions
 from app.gateway.traced import TracedDispatcher
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from app.gateway.calls import ToolCalls
     from app.gateway.http_exchange import Headers, Receive, Scope, Send
     from app.gateway.messages import Message
-    from app.gateway.ports import ScopeChallenges, StreamRelay, ToolCatalog
+    from app.gateway.ports import ScopeChallenges, SpentStates, StreamRelay, ToolCatalog
     from app.gateway.snapshots import ServerSnapshot
     from app.security.callers import Caller
     from app.telemetry.traces import Traces
@@ -90,12 +90,14 @@ class McpEndpoint:
         relay: StreamRelay | None = None,
         scopes: ScopeChallenges | None = None,
         keys: SecretKeys | None = None,
+        spent: SpentStates | None = None,
         traces: Traces | None = None,
     ) -> None:
         """Serve what `catalog` holds, performing calls with `calls`; clients see paths with `public_path` before.
 
-        `scopes` knows what a client whose call is not permitted can ask for; `keys` seal what clients keep for us, by
-        default so that this process alone can read it. With `traces` there are spans of requests.
+        `scopes` knows what a client whose call is not permitted can ask for; `keys` seal what clients keep for us, and
+        `spent` knows what of it has counted, by default so that this process alone can read it. With `traces` there are
+        spans of requests.
 
         `streams` bounds those that stay open; `relay` leads to the other processes, where there are any.
         """
@@ -105,7 +107,7 @@ class McpEndpoint:
         state = SealedState(keys or SecretKeys(secrets.token_bytes(32)))
         self._sessions = Sessions(state)
         self._back_channel = BackChannel(relay.process if relay else "p")
-        confirmations = Confirmations(state)
+        confirmations = Confirmations(state, spent or SpentHere())
         self._dispatcher = (
             Dispatcher(calls, confirmations) if traces is None else TracedDispatcher(calls, confirmations, traces)
         )
@@ -165,7 +167,7 @@ class McpEndpoint:
 
     async def _post(self, snapshot: ServerSnapshot, scope: Scope, receive: Receive, send: Send) -> None:
         caller, headers = caller_of(scope), headers_of(scope)
-        client = self._sessions.check(snapshot.key, caller, headers)
+        session = self._sessions.check(snapshot.key, caller, headers)
         check_post(scope["method"], headers)
         if not accepted(headers, "application/json", "application/*"):
             raise HttpError(406, "Accept application/json: every answer is JSON.")
@@ -181,7 +183,7 @@ class McpEndpoint:
             await respond(send, 202, b"")
             return
         try:
-            era = classify(message, headers, named_profile(scope))
+            era = classify(message, headers, named_profile(scope) or session.profile)
             if era.is_modern and message.method == LISTEN:
                 await self._subscriptions.answer(snapshot, message, headers, caller=caller, receive=receive, send=send)
                 return
@@ -191,7 +193,7 @@ class McpEndpoint:
             return
         stream = EventStream(send)
         try:
-            exchange = _Exchange(caller, headers, receive, stream, client)
+            exchange = _Exchange(caller, headers, receive, stream, session.client)
             status, answer = await self._answer(snapshot, message, era, exchange)
             if stream.is_open:
                 await stream.finish(answer)
@@ -205,10 +207,10 @@ class McpEndpoint:
     def _opened(
         self, snapshot: ServerSnapshot, message: Message, exchange: _Exchange
     ) -> tuple[tuple[bytes, bytes], ...]:
-        """Open a session where a user may have to be asked; gives its header field."""
-        if message.method != "initialize" or snapshot.policies.confirm == "never":
+        """Open a session where what the client says of itself counts later; gives its header field."""
+        if message.method != "initialize":
             return ()
-        session_id = self._sessions.opened(snapshot.key, exchange.caller, message)
+        session_id = self._sessions.opened(snapshot, exchange.caller, message)
         return ((HEADER.encode(), session_id.encode()),) if session_id else ()
 
     async def _take_response(self, posted: Posted) -> None:

@@ -295,6 +295,10 @@ class ServerSnapshot:
         """Tell whether a client sees the same tools in both."""
         return self.tool_list(NEWEST_HANDSHAKE) == other.tool_list(NEWEST_HANDSHAKE)
 
+    def lists_otherwise_for(self, profile: ClientProfile) -> bool:
+        """Tell whether a client is given another list of tools than others."""
+        return profile is not GENERIC and self.tool_list(NEWEST_HANDSHAKE, profile) != self.tool_list(NEWEST_HANDSHAKE)
+
     def _render(self, missing: frozenset[str], profile: ClientProfile, *, is_modern: bool) -> bytes:
         search = self.search_for(profile)
         direct = self._direct() if search is None else search.offered()

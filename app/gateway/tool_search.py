@@ -1,33 +1,27 @@
 """Three tools in place of many: search, describe and call, for servers whose list would fill a model's context.
 
-Search ranks by BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009) over names, descriptions
-and arguments. A call through `call_tool` is the call of the tool that it names, with the same checks.
+`app.gateway.tool_ranking` says which tools fit a query. A call through `call_tool` is the call of the tool that it
+names, with the same checks.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from app.gateway.tool_ranking import ToolRanking
 from converters import ArgumentsError, ToolDefinition
 from converters.arguments import ArgumentChecker
 from converters.results import ToolResult, failed
 from converters.texts import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 SEARCH, DESCRIBE, CALL = "search_tools", "describe_tool", "call_tool"
 
-_K1: Final = 1.2
-_B: Final = 0.75
-_NAME_WEIGHT: Final = 3
 _FOUND: Final = 10
 _SUMMARY: Final = 200
-_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _NAME: Final = {"type": "string", "description": "Name of a tool, as the search gives it."}
 
 
@@ -56,13 +50,7 @@ class ToolSearch:
         self._current_name = current_name
         self._title = title
         self._tools = {each["name"]: ToolDefinition.from_json(each) for each in definitions}
-        counted = {name: Counter(_words_of(tool)) for name, tool in self._tools.items()}
-        self._lengths = {name: sum(words.values()) for name, words in counted.items()}
-        self._average = sum(self._lengths.values()) / max(1, len(self._lengths))
-        self._places: dict[str, dict[str, int]] = {}
-        for name, words in counted.items():
-            for word, count in words.items():
-                self._places.setdefault(word, {})[name] = count
+        self._ranking = ToolRanking(list(self._tools.values()))
 
     def offered(self) -> list[dict[str, Any]]:
         """Give the three tools as MCP Tool objects."""
@@ -102,15 +90,7 @@ class ToolSearch:
 
     def find(self, query: str, limit: int = _FOUND) -> list[str]:
         """Give the names of the tools that fit best, best first; equal ones in the order of the description."""
-        scores: dict[str, float] = {}
-        for word in set(_words(query)):
-            places = self._places.get(word, {})
-            rarity = math.log(1 + (len(self._tools) - len(places) + 0.5) / (len(places) + 0.5))
-            for name, count in places.items():
-                norm = count + _K1 * (1 - _B + _B * self._lengths[name] / self._average)
-                scores[name] = scores.get(name, 0) + rarity * count * (_K1 + 1) / norm
-        order = {name: index for index, name in enumerate(self._tools)}
-        return sorted(scores, key=lambda name: (-scores[name], order[name]))[:limit]
+        return self._ranking.find(query, limit)
 
     def _summary(self, name: str) -> dict[str, Any]:
         tool = self._tools[name]
@@ -121,20 +101,3 @@ class ToolSearch:
 def _structured(value: dict[str, Any]) -> ToolResult:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return ToolResult(({"type": "text", "text": text},), structured=text)
-
-
-def _words_of(tool: ToolDefinition) -> Iterator[str]:
-    for _ in range(_NAME_WEIGHT):
-        yield from _words(f"{tool.name} {tool.title}")
-    yield from _words(f"{tool.description} {tool.method} {tool.path} {' '.join(tool.tags)}")
-    for name, schema in tool.input_schema.get("properties", {}).items():
-        yield from _words(name)
-        if isinstance(schema, dict):
-            yield from _words(str(schema.get("description", "")))
-
-
-def _words(text: str) -> Iterator[str]:
-    """Split names and sentences into words; a plural is its singular."""
-    for found in _WORD.findall(text):
-        word = found.lower()
-        yield word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word  # noqa: PLR2004 - "was" is no plural

@@ -1,7 +1,8 @@
 """Messages of the stdio transport -> POSTs to a server of a gateway, and what is answered -> messages.
 
 Messages pass as they are, in every protocol version; the headers that go with each are taken from it ("Transports" of
-2025-11-25 and 2026-07-28). Cancelling a request closes its POST, which is what cancels it over HTTP.
+2025-11-25 and 2026-07-28). Cancelling a request closes its POST, which is what cancels it over HTTP. A session that is
+over is opened again by the `initialize` it was opened with: stdio has none, so its client could not.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
 _BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
 _SERVER_ERROR: Final = -32000
 _OK: Final = 200
+_NOT_FOUND: Final = 404
+_SESSION: Final = "Mcp-Session-Id"
 _SECONDS_LEFT: Final = 1.0
 # An answer may take as long as its call, and a subscription has none for as long as nothing changes.
 _TIMEOUT: Final = httpx2.Timeout(30, read=None)
@@ -34,6 +37,8 @@ class StdioBridge:
         self._key = key
         self._write = write
         self._version = ""
+        self._initialize = b""
+        self._session = ""
         self._requests: dict[Any, asyncio.Task[None]] = {}
 
     async def run(self, read: Callable[[], Awaitable[bytes]]) -> None:
@@ -56,8 +61,8 @@ class StdioBridge:
             request = self._requests.get(_params(message).get("requestId"))
             if request is not None:
                 request.cancel()
-        elif request_id is None or method is None:
-            # In order: what follows a notification may rest on it. Text that is no message is refused by the server.
+        elif request_id is None or method in {None, "initialize"}:
+            # In order: what follows may rest on it. Text that is no message is refused by the server.
             await self._exchange(http, message, line)
         else:
             request = asyncio.ensure_future(self._exchange(http, message, line))
@@ -65,14 +70,39 @@ class StdioBridge:
             request.add_done_callback(lambda _: self._requests.pop(request_id, None))
 
     async def _exchange(self, http: httpx2.AsyncClient, message: dict[str, Any], line: bytes) -> None:
+        if message.get("method") == "initialize":
+            self._initialize, self._session = line, ""
+        session = self._session
         try:
-            async with http.stream("POST", self._url, content=line, headers=self._headers(message)) as response:
-                if response.headers.get("content-type", "").startswith("text/event-stream"):
-                    await self._events(message, response)
-                else:
-                    self._answer(message, response.status_code, await response.aread())
+            is_over = await self._send(http, message, line)
+            if is_over:
+                await self._reopen(http, session)
+                await self._send(http, message, line, is_again=True)
         except httpx2.HTTPError:
             self._fail(message, f"{self._url} cannot be reached.")
+
+    async def _send(
+        self, http: httpx2.AsyncClient, message: dict[str, Any], line: bytes, *, is_again: bool = False
+    ) -> bool:
+        """Send a message and give on its answer; True where its session is over, and nothing was given on."""
+        headers = self._headers(message)
+        async with http.stream("POST", self._url, content=line, headers=headers) as response:
+            if response.status_code == _NOT_FOUND and _SESSION in headers and not is_again:
+                return True
+            if message.get("method") == "initialize":
+                self._session = response.headers.get(_SESSION, "")
+            if response.headers.get("content-type", "").startswith("text/event-stream"):
+                await self._events(message, response)
+            else:
+                self._answer(message, response.status_code, await response.aread())
+        return False
+
+    async def _reopen(self, http: httpx2.AsyncClient, over: str) -> None:
+        if self._session != over:
+            return
+        headers = self._headers({"method": "initialize"})
+        response = await http.post(self._url, content=self._initialize, headers=headers)
+        self._session = response.headers.get(_SESSION, "")
 
     def _headers(self, message: dict[str, Any]) -> dict[str, str]:
         given = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
@@ -80,7 +110,10 @@ class StdioBridge:
         meta = params.get("_meta")
         version = meta.get(_VERSION_KEY) if isinstance(meta, dict) else None
         if not isinstance(version, str):
-            return given | ({"MCP-Protocol-Version": self._version} if self._version and method != "initialize" else {})
+            if method == "initialize":
+                return given
+            kept = {"MCP-Protocol-Version": self._version, _SESSION: self._session}
+            return given | {name: value for name, value in kept.items() if value}
         given |= {"MCP-Protocol-Version": encode_header_value(version), "Mcp-Method": encode_header_value(method)}
         name = params.get(NAME_BEARING_METHODS.get(method, ""))
         return given | ({"Mcp-Name": encode_header_value(name)} if isinstance(name, str) else {})

@@ -34,6 +34,7 @@ from app.registry.servers import Servers
 from app.registry.setup import Setup
 from app.registry.shared_tokens import SharedTokens
 from app.registry.sources import Sources
+from app.registry.spent_states import SpentStates
 from app.registry.upgrades import is_current, upgrade
 
 _READY_SECONDS: Final = 2
@@ -62,6 +63,7 @@ class Registry:
     idempotency_keys: IdempotencyKeys
     audit: Audit
     served: ServedServers
+    spent_states: SpentStates
 
 
 class Database:
@@ -119,6 +121,7 @@ class Database:
                 IdempotencyKeys(session),
                 Audit(session),
                 ServedServers(session),
+                SpentStates(session),
             )
             yield registry
             noted = await note_change(registry.audit) if is_change and not read_only else None

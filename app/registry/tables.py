@@ -357,6 +357,15 @@ class IdempotencyKeyRow(Base):
     body: Mapped[bytes | None]
 
 
+class SpentStateRow(Base):
+    """A state that a client brought back, which counts once; after `expires_at` it would not count for its age."""
+
+    __tablename__ = "spent_states"
+
+    state: Mapped[str] = mapped_column(NAME, primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class AuditRow(Base):
     """Somebody changed or called something. Triggers refuse every UPDATE, and to DELETE what is younger than a week."""
 

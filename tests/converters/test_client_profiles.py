@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ def tool(name: str = "get_pet", **properties: Any) -> dict[str, Any]:
         ("Visual Studio Code - Insiders", "vscode"),
         ("gemini-cli-mcp-client-pets", "gemini"),
         ("windsurf-client", "windsurf"),
+        ("Cline", "cline"),
+        ("@cline/core", "cline"),
         ("mcp-inspector", "generic"),
         ("", "generic"),
     ],
@@ -84,6 +87,48 @@ def test_lists_say_what_their_items_are_where_a_client_wants_it() -> None:
     assert PROFILES["claude"].listed(given, "pets") == given
 
 
+def test_arguments_that_are_read_alone_say_all_of_themselves() -> None:
+    pet = {"type": "object", "properties": {"name": {"type": "string"}, "child": {"$ref": "#/$defs/Pet"}}}
+    given = tool(
+        pet={"$ref": "#/$defs/Pet", "description": "Whom"},
+        tags={"type": ["array", "null"], "items": {"$ref": "#/$defs/a~1b"}},
+        size={"enum": ["s", 5]},
+        id={"anyOf": [{"type": "string"}, {"type": ["integer", "null"]}]},
+        any={},
+        part={"allOf": [{"$ref": "#/$defs/a~1b"}]},
+    )
+    given["inputSchema"]["$defs"] = {"Pet": pet, "a/b": {"type": "boolean"}}
+    listed = PROFILES["cline"].listed(given, "pets")
+    inner = {"type": "object", "properties": {"name": {"type": "string"}, "child": {"type": "object"}}}
+
+    assert listed["inputSchema"] == {
+        "type": "object",
+        "properties": {
+            "pet": {**inner, "description": "Whom"},
+            "tags": {"type": "array", "items": {"type": "boolean"}},
+            "size": {"enum": ["s", 5], "type": ["string", "integer"]},
+            "id": {**given["inputSchema"]["properties"]["id"], "type": ["string", "integer", "null"]},
+            "any": {"type": ["string", "number", "boolean", "object", "array", "null"], "items": {}},
+            "part": {"allOf": [{"type": "boolean"}], "type": "boolean"},
+        },
+    }
+    assert violations([listed], PROFILES["cline"], "pets") == ()
+
+
+def test_references_that_would_grow_without_end_are_cut() -> None:
+    """Each definition refers twice to the next: written out whole, they were 2 to the power of 40."""
+    chain = {
+        f"d{n}": {"type": "object", "properties": {side: {"$ref": f"#/$defs/d{n + 1}"} for side in ("left", "right")}}
+        for n in range(40)
+    }
+    given = tool(tree={"$ref": "#/$defs/d0"})
+    given["inputSchema"]["$defs"] = {**chain, "d40": {"type": "string"}}
+    listed = PROFILES["cline"].listed(given, "pets")
+
+    assert len(json.dumps(listed)) < 500_000
+    assert violations([listed], PROFILES["cline"], "pets") == ()
+
+
 @pytest.mark.parametrize(
     ("tools", "profile", "said"),
     [
@@ -95,6 +140,9 @@ def test_lists_say_what_their_items_are_where_a_client_wants_it() -> None:
         ([{"name": "a", "inputSchema": {"type": "object", "anyOf": [{}]}}], "generic", "anyOf at its root"),
         ([{"name": "a", "inputSchema": {"type": "object", "properties": {"a$": {}}}}], "generic", "'a$'"),
         ([tool(a={"anyOf": [{"type": "array"}]})], "codex", "/properties/a/anyOf/0"),
+        ([tool("a" * 54, a={"type": "string"})], "cline", "has 65 characters, of which cline takes 64"),
+        ([tool(a={"enum": ["x"]})], "cline", "'a' does not say its type"),
+        ([tool(a={"type": "array", "items": {"$ref": "#/$defs/A"}})], "cline", "refers to #/$defs/A at /items"),
     ],
 )
 def test_what_a_client_would_not_take_is_found(tools: list[dict[str, Any]], profile: str, said: str) -> None:

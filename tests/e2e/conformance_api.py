@@ -36,6 +36,8 @@ LOGGED_IN_DETAIL = (
     b'{"level":"debug","message":"Reading"}\n',
     b'{"level":"error","message":"Something is wrong"}\n{"logged":2}\n',
 )
+DELETED = b"User response: it is deleted, state-ok"
+CONFIRMED = ("", "/in-a-result", "/with-state", "/with-state-of-another", "/not-possible")
 TRACKED = (
     b'event: progress\ndata: {"progress":0,"total":100}\n\n',
     b'event: progress\ndata: {"progress":50,"total":100}\n\n',
@@ -67,10 +69,13 @@ def play(backend: Backend, gateway: Gateway) -> str:
             ("POST", "/jobs/watched"): _in_steps("text/event-stream", TRACKED),
             ("POST", "/changes"): _then_answer(_change_of_a_tool(gateway)),
             ("POST", "/people"): answer(b"", status="204 No Content"),
+            **{("DELETE", f"/elicitations{each}"): answer(DELETED, content_type="text/plain") for each in CONFIRMED},
         }
     )
     served = gateway.upload(DESCRIPTION.read_bytes(), file_name="fixtures.yaml", name=SERVER, base_url=backend.url)
     assert served.status_code == 201, served.text
+    policy = gateway.http.patch(f"{gateway.api}/{SERVER}", json={"policies": {"confirm": "destructive"}})
+    assert policy.status_code == 200, policy.text
     return gateway.mcp_url(SERVER)
 
 

@@ -334,6 +334,7 @@ def test_an_api_that_trickles_meets_the_timeout(gateway: Gateway, backend: Backe
 
 
 def test_a_client_that_hangs_up_ends_the_call_to_the_api(gateway: Gateway, backend: Backend) -> None:
+    """P05: within two seconds, though the API would have had longer."""
     backend.table["GET", "/start"] = backend.hang
     with socket.create_connection(("127.0.0.1", gateway.port)) as client:
         client.sendall(post(gateway, json.dumps(request("tools/call", name="start", arguments={})).encode()))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
+import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +16,9 @@ from typing import Any
 import pytest
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import ElicitResult
 
-from tests.e2e.backends import Backend, described, parameter
+from tests.e2e.backends import Backend, Received, answer, described, parameter
 from tests.e2e.conformance_api import play
 from tests.e2e.gateways import CAUSEWAY, ERAS, Gateway, environment, request, started_gateway
 
@@ -30,10 +33,12 @@ def pets(gateway: Gateway, backend: Backend) -> str:
 
 
 @asynccontextmanager
-async def bridged(url: str, folder: Path, mode: str, **settings: str) -> AsyncIterator[Client]:
+async def bridged(
+    url: str, folder: Path, mode: str, *, elicitation_callback: Any = None, **settings: str
+) -> AsyncIterator[Client]:
     command, *arguments = (*CAUSEWAY, "stdio", url)
     started = StdioServerParameters(command=command, args=arguments, env=environment(folder, settings), cwd=folder)
-    async with Client(stdio_client(started), mode=mode) as client:
+    async with Client(stdio_client(started), mode=mode, elicitation_callback=elicitation_callback) as client:
         yield client
 
 
@@ -98,6 +103,53 @@ async def test_a_call_that_is_given_up_is_cancelled_at_the_api(pets: str, backen
                 await asyncio.sleep(0.01)
 
 
+async def test_a_user_is_asked_by_a_client_that_knows_no_http(
+    gateway: Gateway, pets: str, backend: Backend, tmp_path: Path
+) -> None:
+    """The session that a client of the handshake era is asked on is kept by the bridge."""
+    asked: list[str] = []
+
+    async def agree(_: Any, params: Any) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="accept", content={})
+
+    gateway.publish("pets", described(backend.url, {"/pets": {"delete": {"operationId": "delete_pets"}}}))
+    policy = {"policies": {"confirm": "destructive"}}
+    assert gateway.http.patch(f"{gateway.api}/pets", json=policy).status_code == 200
+    async with bridged(pets, tmp_path, "legacy", elicitation_callback=agree) as client:
+        assert not (await client.call_tool("delete_pets", {})).is_error
+    assert gateway.http.patch(f"{gateway.api}/pets", json={"policies": {"confirm": "never"}}).status_code == 200
+
+    assert "delete_pets" in asked[0]
+    assert backend.only().line == b"DELETE /pets HTTP/1.1"
+
+
+def test_a_session_that_is_over_is_opened_again(backend: Backend, tmp_path: Path) -> None:
+    """A client of stdio has no session, and so could not open it."""
+    opened = itertools.count(1)
+
+    def serve(received: Received, connection: socket.socket) -> None:
+        message = json.loads(received.body)
+        session, fields = received.header("Mcp-Session-Id"), {"Connection": "close"}
+        if message["method"] == "initialize":
+            fields["Mcp-Session-Id"] = f"session-{next(opened)}"
+            result = {"protocolVersion": "2025-11-25"}
+        elif session != "session-2":
+            connection.sendall(answer(b"{}", status="404 Not Found", **fields))
+            return
+        else:
+            result = {"protocolVersion": str(received.header("MCP-Protocol-Version"))}
+        body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+        connection.sendall(answer(body, **fields))
+
+    backend.table["POST", "/mcp"] = serve
+    lines = (json.dumps(request(method, request_id=n)).encode() for n, method in enumerate(("initialize", "ping")))
+    results = [each["result"] for each in exchanged(f"{backend.url}/mcp", tmp_path, *lines)]
+
+    assert results == [{"protocolVersion": "2025-11-25"}] * 2
+    assert len(backend.received) == 4
+
+
 async def test_the_key_comes_from_the_environment(tmp_path: Path, backend: Backend) -> None:
     settings = {"CAUSEWAY_ADMIN_KEY": KEY, "CAUSEWAY_SECRET_KEY": base64.b64encode(bytes(range(32))).decode()}
     with started_gateway(tmp_path, settings=settings) as gateway:
@@ -116,21 +168,21 @@ def test_requests_that_came_before_the_end_of_the_input_are_answered(pets: str, 
 
 
 def test_text_that_is_no_message_is_answered_with_an_error(pets: str, tmp_path: Path) -> None:
-    (answer,) = exchanged(pets, tmp_path, b"{nonsense")
+    (answered,) = exchanged(pets, tmp_path, b"{nonsense")
 
-    assert (answer["id"], answer["error"]["code"]) == (None, -32700)
+    assert (answered["id"], answered["error"]["code"]) == (None, -32700)
 
 
 def test_a_gateway_that_is_not_there_is_told_as_an_error(tmp_path: Path) -> None:
-    (answer,) = exchanged("http://127.0.0.1:9/mcp/default/pets", tmp_path, json.dumps(request("ping")).encode())
+    (answered,) = exchanged("http://127.0.0.1:9/mcp/default/pets", tmp_path, json.dumps(request("ping")).encode())
 
-    assert "cannot be reached" in answer["error"]["message"]
+    assert "cannot be reached" in answered["error"]["message"]
 
 
 def test_a_server_that_is_not_there_is_told_as_an_error(gateway: Gateway, tmp_path: Path) -> None:
-    (answer,) = exchanged(gateway.mcp_url("nobody"), tmp_path, json.dumps(request("ping")).encode())
+    (answered,) = exchanged(gateway.mcp_url("nobody"), tmp_path, json.dumps(request("ping")).encode())
 
-    assert "404" in answer["error"]["message"]
+    assert "404" in answered["error"]["message"]
 
 
 def test_what_is_no_url_ends_with_2(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tests.databases import postgresql_database, postgresql_server
 from tests.e2e.backends import Backend, described, parameter
-from tests.e2e.gateways import Gateway, request, started_gateway
+from tests.e2e.gateways import Gateway, modern_request, request, started_gateway
 
 CALLS = int(os.environ.get("CAUSEWAY_TEST_BALANCED_CALLS", "100"))
 """Calls of each client; acceptance takes 1,000."""
@@ -137,6 +137,15 @@ async def test_an_official_client_at_a_load_balancer_has_no_failed_call(
     assert len(backend.received) == CALLS
     assert min(balancer.taken.values()) > CALLS // 3
     assert len(balancer.taken) == 2
+
+
+async def test_both_gateways_give_the_same_list_byte_for_byte(two: tuple[Gateway, Gateway]) -> None:
+    """P03: also where the description was compiled by one of them alone."""
+    modern, named = modern_request("tools/list")
+    for message, sent in ((request("tools/list"), {"MCP-Protocol-Version": "2025-06-18"}), (modern, named)):
+        lists = [each.http.post(each.mcp_url("pets"), json=message, headers=sent).content for each in (*two, *two)]
+        assert b'"get_pet"' in lists[0]
+        assert len(set(lists)) == 1
 
 
 async def test_calls_that_take_turns_between_two_gateways_are_all_answered(

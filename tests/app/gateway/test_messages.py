@@ -4,12 +4,21 @@ import contextlib
 import json
 import time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.gateway.messages import INVALID_REQUEST, PARSE_ERROR, MessageError, error_bytes, read, result_bytes
+from app.gateway.messages import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    MessageError,
+    error_bytes,
+    read,
+    result_bytes,
+)
 from app.gateway.snapshots import to_bytes
 from converters.json_values import write
 
@@ -114,9 +123,29 @@ def test_json_that_is_no_message_is_an_invalid_request(raw: bytes) -> None:
     assert refused(raw).code == INVALID_REQUEST
 
 
-def test_a_key_that_only_looks_like_params_is_not_params() -> None:
-    message = read('{"jsonrpc":"2.0","id":1,"method":"tools/call","paramſ":{"name":"x"}}'.encode())
-    assert message.params is None
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"method": "ping", "param\u017f": {"name": "x"}}, INVALID_REQUEST),
+        ({"method": "ping", "Params": {}}, INVALID_REQUEST),
+        ({"method": "ping", "\uff4dethod": "tools/call"}, INVALID_REQUEST),
+        ({"result": {}, "Error": {}}, INVALID_REQUEST),
+        ({"method": "tools/call", "params": {"name": "x", "NAME": "y"}}, INVALID_PARAMS),
+        ({"method": "tools/call", "params": {"name": "x", "argument\u017f": {}}}, INVALID_PARAMS),
+        ({"method": "tools/call", "params": {"name": "x", "REQUESTSTATE": ""}}, INVALID_PARAMS),
+    ],
+    ids=range(7),
+)
+def test_a_member_that_only_looks_like_another_is_refused(members: dict[str, Any], code: int) -> None:
+    """C15: nobody reads a message in another way than we do."""
+    error = refused(json.dumps({"jsonrpc": "2.0", "id": 1, **members}).encode())
+    assert (error.code, error.request_id) == (code, 1)
+
+
+def test_members_that_look_like_no_other_are_let_through_and_arguments_are_the_api_s() -> None:
+    params = {"name": "x", "arguments": {"Name": 1, "METHOD": 2}, "_meta": {"Name": 3}, "x" * 100: 4}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params, "extra": 1}
+    assert read(json.dumps(body).encode()).params == params
 
 
 @pytest.mark.parametrize("written", ["null", "true", "1.5", "1.0", "1E2", "[]", "{}"])

@@ -13,7 +13,7 @@ from app.gateway.catalog import SnapshotCatalog
 from app.gateway.server import MAX_BODY, McpEndpoint
 from app.security.callers import LOCAL, set_caller
 from tests.app.asgi import Answer, Exchange, answer
-from tests.app.descriptions import PETS, description, snapshot
+from tests.app.descriptions import PETS, description, operation, snapshot
 from tests.app.gateway.endpoints import (
     HANDSHAKE,
     MODERN,
@@ -507,3 +507,34 @@ async def test_each_snapshot_is_served_at_its_own_url() -> None:
     for path, title in ((PATH, "Pets"), ("/mcp/other/cats", "Cats")):
         given = await post(served, request("initialize", offer), path=path)
         assert given.json()["result"]["serverInfo"]["title"] == title
+
+
+# --- lists
+
+CURSORS: tuple[Any, ...] = ("", "x", "MA==", "eyJvZmZzZXQiOjF9", "other/pets:1", "a" * 10_000, 0, True, {}, ["x"])
+
+
+@pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/templates/list"])
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_cursor_that_nobody_was_given_is_refused(version: str, method: str) -> None:
+    """P03: lists have one page, so that every cursor is garbage, or of another list, or of another tenant."""
+    served = endpoint()
+    for cursor in CURSORS:
+        given = await ask(served, method, {"cursor": cursor}, version=version)
+        assert given.json()["error"]["code"] == -32602, cursor
+    assert (await ask(served, method, {}, version=version)).json()["result"].get("nextCursor") is None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_list_is_the_same_in_every_process_and_in_the_order_of_the_description(version: str) -> None:
+    """P03."""
+    paths = {
+        f"/{name}": {"get": operation(name), "post": operation(f"add_{name}")} for name in ("zebra", "apple", "mango")
+    }
+    lists = [
+        (await ask(endpoint(None, snapshot(description(paths))), "tools/list", {}, version=version)).body
+        for _ in range(3)
+    ]
+    assert lists[0] == lists[1] == lists[2]
+    names = [tool["name"] for tool in json.loads(lists[0])["result"]["tools"]]
+    assert names == ["zebra", "add_zebra", "apple", "add_apple", "mango", "add_mango"]

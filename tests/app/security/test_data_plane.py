@@ -113,6 +113,13 @@ DOUBLED = [
     b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_pet","arguments":{"petId":6,"petId":7}}}',
 ]
 MISSPELT = [
+    {"method": "ping", "Params": {}},
+    {"method": "ping", "METHOD": "tools/call", "params": CALL},
+    {"method": "ping", "\uff4dethod": "tools/call"},
+    {"method": "tools/list", "param\u017f": CALL},
+    {"method": "tools/call", "params": {"name": "list_pets", "Name": "get_pet"}},
+    {"method": "tools/call", "params": {"name": "list_pets", "argument\u017f": {}}},
+    {"method": "tools/call", "params": {"name": "list_pets", "ARGUMENTS": {"limit": 1}}},
     {"Method": "tools/call", "params": CALL},
     {"METHOD": "tools/call", "params": CALL},
     {"method": "tools/call", "param\u017f": CALL},
@@ -138,12 +145,16 @@ async def test_a_message_that_says_something_twice_is_400(stack: Stack, body: by
 async def test_a_member_in_another_spelling_is_another_member(stack: Stack, members: dict[str, Any]) -> None:
     """C15."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, **members}).encode()
-    given = await stack.send(body, ("MCP-Protocol-Version", NEWEST_HANDSHAKE))
-    assert "error" in given.json() or given.json()["result"]["isError"]
+    for sent in ([("MCP-Protocol-Version", NEWEST_HANDSHAKE)], modern("tools/call", name="get_pet")[1]):
+        given = await stack.send(body, *sent)
+        if members.get("method") == "Tools/Call":
+            # There is no such method, and nothing that is written like one.
+            assert given.json()["error"]["code"] in {-32601, -32602, -32020}
+        else:
+            assert (given.status, given.json()["error"]["code"]) in {(400, -32600), (400, -32602)}
     async with stack.stream() as (listener, path):
         if (await stack.send(body, path=path)).status == 202:
-            found = (await listener.until(1))[0]
-            assert "error" in found or found["result"]["isError"]
+            assert (await listener.until(1))[0]["error"]["code"] == -32601
     assert not stack.api.requests
 
 

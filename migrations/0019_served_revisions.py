@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017_served_revisions"
-down_revision = "0016_audit"
+revision = "0019_served_revisions"
+down_revision = "0018_spent_states"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
