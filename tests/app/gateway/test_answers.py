@@ -94,10 +94,10 @@ async def test_large_answers_hold_nobody_up(calls: ToolCalls) -> None:
         asking = asyncio.gather(*(calls.call(served, "get_x", {}, caller=LOCAL) for _ in range(8)))
         longest = 0.0
         while not asking.done():
-            start = time.perf_counter()
+            # The processor time of the loop's thread, which a busy machine does not make longer.
+            start = time.thread_time()
             await asyncio.sleep(0)
-            longest = max(longest, time.perf_counter() - start)
+            longest = max(longest, time.thread_time() - start)
         results = await asking
     assert {result.meta["causeway/resource"]["size"] for result in results} == {len(body)}
-    # Twice what is wanted: on a busy machine the test itself waits for its turn.
-    assert longest < 0.5
+    assert longest < 0.25

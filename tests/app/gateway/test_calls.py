@@ -181,7 +181,8 @@ async def test_only_what_the_description_marks_may_be_repeated(
 
 
 def test_every_upstream_error_has_a_code_of_its_own() -> None:
-    assert UPSTREAM_ERRORS.keys() == every(errors.UpstreamError)
+    # Of those that say what became of a request; one that was not let out has its test where that is decided.
+    assert UPSTREAM_ERRORS.keys() == {each for each in every(errors.UpstreamError) if each.__module__ == "app.errors"}
     assert len(set(UPSTREAM_ERRORS.values())) == len(UPSTREAM_ERRORS)
 
 
