@@ -117,7 +117,10 @@ class Line:
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
+        parts = urlsplit(self.target)
+        who, at, _ = parts.netloc.rpartition("@")
+        number = "" if parts.scheme == "unix" else parts.path
+        return f"redis://{who}{at}127.0.0.1:{self.port}{number}"
 
     def stall(self) -> None:
         """Deliver nothing from now on; connections stay open."""

@@ -56,6 +56,7 @@ def redis_gauges(counts: RedisCounts) -> Gauges:
             "causeway_redis_up",
             "Whether calls are counted in Redis: 1, or 0 while each instance counts by itself.",
             lambda: [Sample({}, int(counts.is_up))],
+            across="least",
         ),
         Gauge(
             "causeway_redis_failures_total",

@@ -71,7 +71,7 @@ class Leases:
 
     async def _ask(self, subject: str, lease: _Lease, most: int) -> bool:
         """Take more, giving back what was left too long; tells whether somebody counts."""
-        asked, back, lease.left = self._clock(), lease.left, 0
+        back, lease.left = lease.left, 0
         try:
             taken = await self._counts.take(subject, most, back=back, second=lease.second)
         finally:
@@ -79,9 +79,11 @@ class Leases:
         if taken is None:
             return False
         lease.left, lease.second, wait = taken
-        lease.ends = asked + self._seconds
+        # From now and not from when it was asked: an answer that took long is as good for who waits for it.
+        now = self._clock()
+        lease.ends = now + self._seconds
         if not lease.left:
-            lease.free_at, lease.ask_at = asked + wait, asked + min(wait, _ASK_AGAIN)
+            lease.free_at, lease.ask_at = now + wait, now + min(wait, _ASK_AGAIN)
         return True
 
     @contextlib.asynccontextmanager

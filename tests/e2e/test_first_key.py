@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests.app.gateways import SECRET_KEY
-from tests.e2e.gateways import Gateway, started_gateway, wait_until
+from tests.e2e.gateways import START_SECONDS, Gateway, started_gateway, wait_until
 
 SETTINGS = {"CAUSEWAY_SECRET_KEY": SECRET_KEY, "CAUSEWAY_HOST": "0.0.0.0"}  # noqa: S104
 TOKEN = re.compile(r"cws_\w+")
@@ -14,7 +14,7 @@ TOKEN = re.compile(r"cws_\w+")
 
 def said(gateway: Gateway, text: str) -> str:
     """Wait for what the gateway shows after its announcement."""
-    wait_until(lambda: text in gateway.output.read_text(), text)
+    wait_until(lambda: text in gateway.output.read_text(), text, seconds=START_SECONDS)
     return gateway.output.read_text()
 
 

@@ -147,6 +147,20 @@ async def test_calls_that_wait_are_granted_by_one_request_and_one_that_hangs_up_
         assert [sum(map(int, (await stored.hgetall(key)).values())) for key in await stored.keys("causeway:*")] == [5]
 
 
+async def test_an_answer_that_takes_longer_than_calls_may_be_used_is_used() -> None:
+    now = [0.0]
+
+    class Slow:
+        is_up = True
+
+        async def take(self, *_: Any, **__: Any) -> tuple[int, int, int]:
+            now[0] += 5 * LEASE_SECONDS
+            return 1, int(now[0]), 0
+
+    leases = Leases(Slow(), seconds=LEASE_SECONDS, clock=lambda: now[0])
+    assert [await leases.take("key:1", 100) for _ in range(3)] == [0.0] * 3
+
+
 async def test_redis_learns_nobody_s_name_and_forgets(stored: Redis, redis: str) -> None:
     """K01: whoever reads Redis finds neither keys nor people."""
     async with counts(redis) as counted:
