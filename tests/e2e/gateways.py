@@ -20,7 +20,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 CAUSEWAY = (sys.executable, str(Path(sys.executable).with_name("causeway")))
-START_SECONDS = 30
+START_SECONDS = 120
 STOP_SECONDS = 35
 ANNOUNCEMENT = "Causeway is serving at "
 ERAS = ("legacy", "2026-07-28", "auto")

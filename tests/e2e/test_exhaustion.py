@@ -13,7 +13,7 @@ import pytest
 
 from tests.app.backends import Backend, backend, json_reply, then_wait
 from tests.e2e.backends import described
-from tests.e2e.gateways import Gateway, request, start_gateway, wait_until
+from tests.e2e.gateways import START_SECONDS, Gateway, request, start_gateway, wait_until
 
 PATHS = {"/pets": {"get": {"operationId": "list_pets"}}}
 FULL_DISK = Path("/dev/full")
@@ -62,7 +62,7 @@ async def test_a_gateway_without_open_files_answers_503_goes_on_with_its_work_an
     """F26: 256 open files, 300 clients, a log that cannot be written; U1: it is alive all the time."""
     under = ("sh", "-c", f'ulimit -n {FILES}; exec "$0" "$@" 2>{FULL_DISK}')
     gateway = start_gateway(tmp_path, settings={"CAUSEWAY_LOG_FORMAT": "json"}, under=under)
-    wait_until(lambda: b"serving at" in gateway.output.read_bytes(), "the announcement", seconds=30)
+    wait_until(lambda: b"serving at" in gateway.output.read_bytes(), "the announcement", seconds=START_SECONDS)
     gateway.url = gateway.output.read_text().partition("\n")[0].rpartition(" ")[2]
     try:
         async with backend(then_wait(b"")) as api:

@@ -94,12 +94,19 @@ async def watched(module_gateway: Gateway) -> AsyncIterator[Watched]:
         for name in ("pets", "cats"):
             await asyncio.to_thread(module_gateway.publish, name, described(api.url, PATHS))
         await asyncio.to_thread(module_gateway.call, "pets", "get_pet", {"id": 7})
+        await _fill_pool(module_gateway)
         await api.stop()
         module_gateway.http.close()
         module_gateway.http = httpx2.Client(trust_env=False, timeout=SECONDS)
         api.requests.clear()
         api.replies = (then_wait(b""),)
         yield Watched(module_gateway, api, await _still(module_gateway))
+
+
+async def _fill_pool(gateway: Gateway) -> None:
+    """Have the gateway make all the connections to its database that it ever makes: it keeps them."""
+    async with httpx2.AsyncClient(trust_env=False, timeout=SECONDS) as http:
+        await asyncio.gather(*(http.get(gateway.api) for _ in range(40)))
 
 
 async def _still(gateway: Gateway) -> Held:

@@ -20,7 +20,15 @@ import pytest
 
 from tests.databases import postgresql_database, postgresql_server
 from tests.e2e.backends import Backend, Received, answer, described
-from tests.e2e.gateways import Gateway, modern_request, request, start_gateway, started_gateway, wait_until
+from tests.e2e.gateways import (
+    START_SECONDS,
+    Gateway,
+    modern_request,
+    request,
+    start_gateway,
+    started_gateway,
+    wait_until,
+)
 
 SLOW_CALLS = 50
 CALLS_A_SECOND = 50
@@ -59,7 +67,7 @@ def test_a_gateway_that_is_told_to_stop_finishes_its_calls(tmp_path: Path, backe
     """L05: 50 calls of five seconds succeed, new ones are refused, exit code 0 within 30 seconds."""
     backend.table[("GET", "/pets")] = slow(5)  # type: ignore[assignment]
     gateway = start_gateway(tmp_path, settings={"CAUSEWAY_WORKERS": "1"})
-    wait_until(lambda: b"serving at" in gateway.output.read_bytes(), "the announcement", seconds=30)
+    wait_until(lambda: b"serving at" in gateway.output.read_bytes(), "the announcement", seconds=START_SECONDS)
     gateway.url = gateway.output.read_text().partition("\n")[0].rpartition(" ")[2]
     gateway.publish("pets", described(backend.url, PATHS))
     with ThreadPoolExecutor(SLOW_CALLS) as pool:
@@ -175,7 +183,7 @@ async def test_two_gateways_are_restarted_one_after_the_other_and_no_call_fails(
     def start(number: int) -> Gateway:
         given = {**settings, "CAUSEWAY_PORT": str(ports[number])}
         gateway = start_gateway(tmp_path / str(number), "--port", str(ports[number]), settings=given)
-        wait_until(lambda: b"serving at" in gateway.output.read_bytes(), "the announcement", seconds=30)
+        wait_until(lambda: b"serving at" in gateway.output.read_bytes(), "the announcement", seconds=START_SECONDS)
         gateway.url = f"http://127.0.0.1:{ports[number]}"
         return gateway
 
