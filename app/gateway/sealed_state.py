@@ -10,6 +10,7 @@ import binascii
 import json
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from app.security.sealing import Sealed, UnreadableSecretError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from app.security.sealing import SecretKeys
 
 _MAX_SPENT: Final = 100_000
+_MAX_OPENED: Final = 4_096
+_MAX_TEXT: Final = 4_096
+"""Texts that were opened and are remembered, and the characters of one."""
 
 
 class SpentHere:
@@ -48,6 +52,8 @@ class SealedState:
         """Seal with `keys`; `clock` gives seconds since 1970."""
         self._keys = keys
         self._clock = clock
+        # A client of the handshake era sends its session with every request, and opening one costs more than a check.
+        self._unsealed = lru_cache(maxsize=_MAX_OPENED)(self._unseal)
 
     def seal(self, value: Any, place: Sequence[Any], *, seconds: float) -> str:
         """Give a text, in the characters of URLs, that `open` reads for `seconds` at the same place."""
@@ -57,10 +63,17 @@ class SealedState:
 
     def open(self, text: str, place: Sequence[Any]) -> Any:
         """Give the value that was sealed for this place; None for anything else, and when its time is over."""
-        key_id, _, encoded = text.partition(".")
+        if len(text) > _MAX_TEXT:
+            return None
         try:
-            content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-            until, value = json.loads(self._keys.open(Sealed(key_id, content), place))
+            until, value = self._unsealed(text, tuple(place))
         except (binascii.Error, ValueError, UnreadableSecretError):
             return None
         return value if self._clock() < until else None
+
+    def _unseal(self, text: str, place: tuple[Any, ...]) -> tuple[float, Any]:
+        """Give until when a text counts, and its value; what cannot be read raises, and is not remembered."""
+        key_id, _, encoded = text.partition(".")
+        content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        until, value = json.loads(self._keys.open(Sealed(key_id, content), place))
+        return until, value

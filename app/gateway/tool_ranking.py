@@ -52,6 +52,7 @@ _LITTLE: Final = (
 )
 _LITTLE_WORDS: Final = frozenset(_LITTLE.split())
 """Words of a question that say nothing of what is looked for, with `does` as `words` gives it."""
+_SUBJECTS: Final = 20
 _MOST_WORDS: Final = 32
 _MOST_CHARACTERS: Final = 2_000
 """Words, and characters, of a query that count."""
@@ -74,6 +75,9 @@ class ToolRanking:
                     places = self._places.setdefault(word, {})
                     places[index] = places.get(index, 0.0) + counted * count
         self._words = sorted(self._places)
+        subjects = Counter(word for each in parts for word in dict.fromkeys(each["path"][1:]))
+        self.subjects = tuple(word for word, _ in subjects.most_common(_SUBJECTS))
+        """What most of the tools are about, by the words of their paths."""
 
     def find(self, query: str, limit: int) -> list[str]:
         """Give the names of the tools that fit best, best first; none for words that are nowhere."""

@@ -78,7 +78,7 @@ class ToolSearch:
         except ArgumentsError as error:
             return failed(error.message, {"causeway/code": error.problems[0].code})
         if name == SEARCH:
-            return _structured({"tools": [self._summary(each) for each in self.find(**values)]})
+            return self._found(self.find(**values))
         tool = self._tools.get(self._current_name(values["name"]))
         if tool is None:
             near = ", ".join(self.find(values["name"], 5))
@@ -91,6 +91,13 @@ class ToolSearch:
     def find(self, query: str, limit: int = _FOUND) -> list[str]:
         """Give the names of the tools that fit best, best first; equal ones in the order of the description."""
         return self._ranking.find(query, limit)
+
+    def _found(self, names: list[str]) -> ToolResult:
+        found: dict[str, Any] = {"tools": [self._summary(each) for each in names]}
+        if not names:
+            about = ", ".join(self._ranking.subjects)
+            found["hint"] = f"No tool has any of these words. Use words of this API, which is about: {about}."
+        return _structured(found)
 
     def _summary(self, name: str) -> dict[str, Any]:
         tool = self._tools[name]

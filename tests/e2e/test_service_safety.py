@@ -308,7 +308,7 @@ def test_ids_of_sessions_and_streams_are_in_no_log(careful: Gateway) -> None:
         assert sent(careful, {**bearer(mine), "Mcp-Session-Id": session})[0] == 200
         assert sent(careful, {**bearer(ADMIN), "Mcp-Session-Id": session})[0] == 404
     logged = careful.errors.read_text()
-    assert f'"path": "{PATH}' in logged
+    assert '"pets"' in logged
     for secret in (session.partition(".")[2], path.partition("sessionId=")[2].partition(".")[2]):
         assert len(secret) >= 32
         assert secret[:12] not in logged

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.backends import Backend, described, parameter
+from tests.e2e.backends import Backend, Received, described, parameter
 from tests.e2e.gateways import ERAS, Gateway, connected, connected_by_sse
 from tests.node_tools import LOCKED, NodeTools, installed
 
@@ -85,6 +86,62 @@ async def test_a_typescript_client_asks_its_user_to_confirm(
     done = await typescript(node_tools, tmp_path, generation, pets, "delete_pet", 2)
     assert (done["answers"], done["asked"]) == (['{"ok":true}'] * 2, 2)
     assert len(backend.received) == 2
+
+
+def stay_busy(backend: Backend) -> None:
+    """Have the API tell that it has begun, and nothing else until it is left."""
+
+    def work(received: Received, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        connection.sendall(b'event: progress\ndata: {"progress":1,"total":9}\n\n')
+        backend.hang(received, connection)
+
+    backend.table["GET", "/pets/7"] = work
+
+
+async def left(backend: Backend) -> None:
+    """Wait until the API was left: within seconds, where the call had a minute."""
+    async with asyncio.timeout(20):
+        while not backend.hang_ups:  # noqa: ASYNC110 - the API is another thread
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+async def test_a_typescript_client_sees_progress_and_gives_up(
+    node_tools: NodeTools, pets: str, tmp_path: Path, backend: Backend, generation: str
+) -> None:
+    """P05: what a client gives up before it closes ends at the API."""
+    stay_busy(backend)
+    process = asyncio.create_task(
+        run(node_tools, tmp_path, LOCKED / "client.js", generation, pets, "get_pet", '{"id": 7}', "until-progress")
+    )
+    await left(backend)
+    done = json.loads(await process)
+    assert (done["answers"], done["progress"]) == (["given up"], [1])
+
+
+@pytest.mark.parametrize("mode", [*ERAS, "sse"])
+async def test_a_python_client_sees_progress_and_gives_up(pets: str, backend: Backend, mode: str) -> None:
+    """P05: the handshake era's Streamable HTTP alone gives up by a notification, which names no client.
+
+    There the call ends with the client's connection.
+    """
+    stay_busy(backend)
+    told = asyncio.Event()
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        told.set()
+
+    async with connected_by_sse(pets) if mode == "sse" else connected(pets, mode) as client:
+        call = asyncio.create_task(client.call_tool("get_pet", {"id": 7}, progress_callback=on_progress))
+        async with asyncio.timeout(20):
+            await told.wait()
+        assert not backend.hang_ups
+        call.cancel()
+        if mode != "legacy":
+            await left(backend)
+        assert (await client.list_tools()).tools
+    await left(backend)
 
 
 async def test_all_official_clients_at_one_url_at_once(

@@ -345,6 +345,19 @@ async def test_a_session_that_a_client_chose_is_not_adopted(chosen: str) -> None
     assert (await send(plain, request("ping"), "2025-11-25", given)).status == 404
 
 
+async def test_a_session_that_was_changed_or_is_over_is_none_at_any_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P07: the sealed handle of a client of the handshake era, at the process that made it and at another."""
+    keys = SecretKeys(secrets.token_bytes(32))
+    one, two = (served(FakeUpstream(PET), keys=keys) for _ in range(2))
+    name, session = await session_of(one)
+    monkeypatch.setattr("app.gateway.sessions._SECONDS", 0.0)
+    over = (await session_of(one))[1]
+    for each in (one, two):
+        assert (await send(each, request("ping"), "2025-11-25", (name, session))).status == 200
+        for other in [over, *(text for text in changed(session) if isinstance(text, str))]:
+            assert (await send(each, request("ping"), "2025-11-25", (name, other))).status == 404, other
+
+
 async def test_sessions_cannot_be_guessed() -> None:
     """A15: of 10,000 ids none is like another; each holds a nonce of 96 bits and a tag of 128."""
     to = served(FakeUpstream(PET))

@@ -99,6 +99,14 @@ async def test_what_the_search_finds_can_be_described_and_called() -> None:
     assert [plan.method for plan in upstream.plans] == ["GET"]
 
 
+async def test_a_search_that_finds_nothing_says_what_there_is() -> None:
+    served = snapshot(SHOP, policies=SEARCHED)
+    found = (await called(served, "search_tools", {"query": "who am I"}))["result"]["structuredContent"]
+
+    assert found["tools"] == []
+    assert found["hint"].endswith("which is about: order, refund, pet.")
+
+
 async def test_a_call_through_the_three_passes_the_same_checks() -> None:
     upstream = FakeUpstream(PET)
     served = snapshot(policies=SEARCHED)
