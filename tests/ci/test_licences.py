@@ -65,7 +65,7 @@ def test_the_bill_of_materials_is_valid_by_its_schema(bill: dict[str, Any]) -> N
     """Z02."""
     others = {name: schema(f"{name}.SNAPSHOT.schema.json") for name in ("jsf-0.82", "spdx")}
     resources = {f"http://cyclonedx.org/schema/{name}.SNAPSHOT.schema.json": each for name, each in others.items()}
-    registry = Registry().with_resources((uri, Resource.from_contents(each)) for uri, each in resources.items())  # type: ignore[misc]
+    registry = Registry().with_resources((uri, Resource.from_contents(each)) for uri, each in resources.items())
     validator = Draft7Validator(schema("bom-1.6.SNAPSHOT.schema.json"), registry=registry)
     assert [error.message for error in validator.iter_errors(bill)] == []
     assert not validator.is_valid({**bill, "components": [{"name": "a component without its type"}]})
