@@ -44,6 +44,8 @@ def test_every_secret_is_made_at_random_kept_and_hidden_from_other_users(
     assert len(base64.b64decode(values["causeway_secret_key"], validate=True)) == 32
     assert all(re.fullmatch("[0-9a-f]{64}", values[name]) for name in ("causeway_admin_key", "postgres_password"))
     assert f":{values['postgres_password']}@postgres/" in values["causeway_database_url"]
+    (password,) = re.findall("^requirepass ([0-9a-f]{64})$", values["redis_conf"], re.MULTILINE)
+    assert values["causeway_redis_url"] == f"redis://:{password}@redis:6379/0"
     assert secrets.stat().st_mode & 0o777 == 0o700
     make(secrets.parent)
     assert {path.name: path.read_text().strip() for path in secrets.iterdir()} == values
@@ -55,7 +57,7 @@ def test_no_service_has_a_password_of_its_own_or_more_rights_than_it_needs(compo
         assert "no-new-privileges:true" in service["security_opt"], name
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}, name
         assert set(service["secrets"]) <= set(compose["secrets"]), name
-        for variable, value in service["environment"].items():
+        for variable, value in service.get("environment", {}).items():
             is_secret = re.search("KEY$|PASSWORD|SECRET|DATABASE_URL", variable)
             assert not is_secret or value.startswith("/"), (name, variable)
     gateway = compose["services"]["causeway"]
@@ -65,7 +67,7 @@ def test_no_service_has_a_password_of_its_own_or_more_rights_than_it_needs(compo
 async def test_the_gateway_serves_with_the_environment_of_compose(
     secrets: Path, compose: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The database and the port are those of the test: what Compose calls `postgres` is a name of its network."""
+    """Names like `postgres` are those of Compose's network: the database is that of the test, and Redis is left out."""
     environment = {
         name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
         .replace("/run/secrets", str(secrets))
@@ -76,6 +78,7 @@ async def test_the_gateway_serves_with_the_environment_of_compose(
     with postgresql_server() as server:
         async with postgresql_database(server) as url:
             (secrets / "causeway_database_url").write_text(f"{url}\n")
+            (secrets / "causeway_redis_url").unlink()
             with started_gateway(tmp_path / "gateway", settings=environment) as gateway:
                 key = (secrets / "causeway_admin_key").read_text().strip()
                 assert gateway.http.get(gateway.api).status_code == 401
