@@ -18,8 +18,9 @@ CLASSIFIERS = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
 }
-# Read in the packages' files, where their metadata are ambiguous or only other systems have the package.
+# Read in the packages' files, where their metadata are ambiguous or only other systems and Pythons have the package.
 READ = {
+    "async-timeout": "Apache-2.0",
     "isodate": "BSD-3-Clause",
     "pywin32": "PSF-2.0",
     "uvloop": "Apache-2.0 OR MIT",
