@@ -6,9 +6,9 @@ from locked import ROOT, licence, runtime_packages
 
 HEADING = """# Licences
 
-What is installed with Causeway (`requirements.lock`), and the licence of each package as an SPDX expression, as its
-metadata say. Causeway itself is under the Apache License 2.0, which all of these allow. The command
-`.venv/bin/python .ci/licences.py` writes this page.
+What is installed with Causeway and its extra for traces (`requirements-otel.lock`), and the licence of each package as
+an SPDX expression, as its metadata say. Causeway itself is under the Apache License 2.0, which all of these allow. The
+command `.venv/bin/python .ci/licences.py` writes this page.
 
 | package | licence |
 |---|---|
@@ -17,7 +17,7 @@ metadata say. Causeway itself is under the Apache License 2.0, which all of thes
 
 def page() -> str:
     """Give the page's text."""
-    return HEADING + "".join(f"| {name} | {licence(name)} |\n" for name in runtime_packages())
+    return HEADING + "".join(f"| {name} | {licence(name)} |\n" for name in runtime_packages("requirements-otel.lock"))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ CLASSIFIERS = {
 READ = {
     "async-timeout": "Apache-2.0",
     "isodate": "BSD-3-Clause",
+    "protobuf": "BSD-3-Clause",
     "pywin32": "PSF-2.0",
     "uvloop": "Apache-2.0 OR MIT",
 }
@@ -32,9 +33,12 @@ class LicenceError(Exception):
     """A package does not say what its licence is."""
 
 
-def runtime_packages() -> list[str]:
-    """Give the names in requirements.lock, in its order: what `./run` and the image install."""
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+def runtime_packages(export: str) -> list[str]:
+    """Give the names in an export of the lock, in its order.
+
+    `requirements.lock` is what `./run` and the image install, `requirements-otel.lock` these and the extra for traces.
+    """
+    text = (ROOT / export).read_text(encoding="utf-8")
     return re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==", text, re.MULTILINE)
 
 

@@ -1,7 +1,8 @@
 """Print a CycloneDX 1.6 bill of materials of everything that is installed: .venv/bin/python .ci/sbom.py > sbom.json.
 
-It is made of the lock: each package with its version, the files that it may be installed from with their hashes, its
-licence, and what it depends on. The same lock gives the same text.
+With `requirements-otel.lock` as its argument, that of an installation with the extra for traces. It is made of the
+lock: each package with its version, the files that it may be installed from with their hashes, its licence, and what
+it depends on. The same lock gives the same text.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def wanted(package: dict[str, Any]) -> list[str]:
     return [each["name"] for group in groups for each in group]
 
 
-def bill() -> Bom:
+def bill(export: str) -> Bom:
     """Describe the project and what is installed with it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     packages = locked()
@@ -68,21 +69,21 @@ def bill() -> Bom:
         licenses=[LICENCES.make_from_string(project["license"])],
         bom_ref=project["name"],
     )
-    components = {name: component(packages[name]) for name in runtime_packages()}
+    components = {name: component(packages[name]) for name in runtime_packages(export)}
     made = Bom(components=components.values())
     made.metadata.component = root
     made.metadata.timestamp = None  # type: ignore[assignment] # of the lock, not of the moment
-    made.serial_number = uuid.uuid5(uuid.NAMESPACE_OID, (ROOT / "requirements.lock").read_text(encoding="utf-8"))
+    made.serial_number = uuid.uuid5(uuid.NAMESPACE_OID, (ROOT / export).read_text(encoding="utf-8"))
     made.register_dependency(root, [components[name] for name in wanted(packages["causeway"]) if name in components])
     for name, each in components.items():
         made.register_dependency(each, [components[one] for one in wanted(packages[name]) if one in components])
     return made
 
 
-def text() -> str:
+def text(export: str) -> str:
     """Give the bill of materials as it is printed."""
-    return make_outputter(bill(), OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2) + "\n"
+    return make_outputter(bill(export), OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    sys.stdout.write(text(*sys.argv[1:] or ["requirements.lock"]))

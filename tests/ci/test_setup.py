@@ -130,7 +130,7 @@ def test_a_wheel_that_was_altered_is_not_installed(checkout: Path, installer: st
 
 def test_every_package_has_a_hash_for_each_of_its_files() -> None:
     """Z01: what pip reads pins versions and names hashes, so that nothing is installed by name alone."""
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-otel.lock", "requirements-dev.lock"):
         for entry in re.split(r"\n(?=\S)", (ROOT / name).read_text().strip()):
             assert re.match(r"[\w.-]+(\[[\w,-]+\])?==[\w.]+ ", entry), entry
             assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
