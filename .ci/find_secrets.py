@@ -25,7 +25,7 @@ ALLOWED = Path(__file__).with_name("allowed_secrets.toml")
 # Secrets have forms that are known, or they are random and something says what they are.
 RULES = {
     "aws-access-key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    "causeway-key": r"\bcwk_[0-9A-Za-z]{49}\b",
+    "causeway-key": r"\bcw[ks]_[0-9A-Za-z]{49}\b",
     "github-token": r"\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{50})",
     "gitlab-token": r"\bglpat-[\w-]{20}",
     "google-api-key": r"\bAIza[\w-]{35}\b",
