@@ -1,7 +1,7 @@
 """Settings: read once, frozen, and nowhere else.
 
-Every setting is `CAUSEWAY_<NAME>` in the environment or `<name>` in `causeway.toml` in the working directory; the
-environment wins, and what the command line gives wins over both.
+Every setting is `CAUSEWAY_<NAME>` in the environment, a file `causeway_<name>` in the folder SECRETS_DIR, or `<name>`
+in `causeway.toml` in the working directory. The first of them wins, and what the command line gives wins over all.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableSourceError
 
 from app.destinations import Destination
 from app.errors import CausewayError
@@ -69,6 +71,10 @@ class Settings(BaseSettings):
     )
     redis_timeout: float = Field(0.08, gt=0, le=10, description="Seconds that a tool call may wait for Redis.")
     admin_key: SecretStr | None = Field(None, description="Key that may do everything; setting it means service mode.")
+    secrets_dir: Path | None = Field(
+        None,
+        description="Folder in which each file causeway_<name> is a setting, as Docker and Kubernetes mount secrets.",
+    )
     egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Networks (CIDR) and host names, each with a port or without, that may be connected to besides "
@@ -186,6 +192,13 @@ class Settings(BaseSettings):
             ipaddress.ip_network(text, strict=False)
         return value
 
+    @field_validator("secrets_dir")
+    @classmethod
+    def _folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("must be a folder")
+        return value
+
     @field_validator("egress_proxy")
     @classmethod
     def _proxy(cls, value: SecretStr | None) -> SecretStr | None:
@@ -263,9 +276,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the command line, then the environment, then `causeway.toml`; no `.env` file."""
+        """Read the command line, the environment, the folder of secrets, then `causeway.toml`; no `.env` file."""
         _ = dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        toml = TomlConfigSettingsSource(settings_cls)
+        folder = {**toml(), **env_settings(), **init_settings()}.get("secrets_dir")
+        # A folder that is not there is refused by its validator.
+        files = [SecretsSettingsSource(settings_cls, folder)] if folder and Path(folder).is_dir() else []
+        return init_settings, env_settings, *files, toml
 
     @property
     def is_local(self) -> bool:
@@ -356,3 +373,5 @@ def load(**given: Any) -> Settings:
         raise SettingsError(f"{name}{first['msg'].removeprefix('Value error, ').removesuffix('.')}.") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{CONFIG_FILE}: {error}.") from None
+    except UnreadableSourceError as error:
+        raise SettingsError(f"{str(error).capitalize()}: {error.__cause__}.") from None

@@ -159,6 +159,43 @@ def test_networks_are_a_list_by_commas(monkeypatch: pytest.MonkeyPatch, text: st
     assert load().egress_allow == ("10.0.0.0/8", "192.168.0.0/16")
 
 
+def secrets(folder: Path, **values: str) -> Path:
+    for name, value in values.items():
+        (folder / f"causeway_{name}").write_text(value)
+    return folder
+
+
+def test_a_folder_of_secrets_is_read_after_the_environment_and_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As Docker, Compose and Kubernetes mount secrets: a file for each, with or without an end of line."""
+    write_file('host = "127.0.0.3"\nport = 1\ndatabase_url = "sqlite:///file.db"\n')
+    folder = secrets(tmp_path, admin_key=f"{KEY}\n", database_url="postgresql://u:p@h/d", port="2", other="ignored")
+    monkeypatch.setenv("CAUSEWAY_SECRETS_DIR", str(folder))
+    monkeypatch.setenv("CAUSEWAY_PORT", "3")
+    settings = load()
+    assert settings.admin_key
+    assert settings.admin_key.get_secret_value() == KEY
+    assert (settings.host, settings.port, settings.database_url) == ("127.0.0.3", 3, "postgresql://u:p@h/d")
+
+
+def test_a_key_that_is_an_empty_file_is_refused_and_not_local_mode(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="CAUSEWAY_ADMIN_KEY"):
+        load(secrets_dir=secrets(tmp_path, admin_key="\n"))
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="CAUSEWAY_SECRETS_DIR: must be a folder"):
+        load(secrets_dir=tmp_path / "none")
+
+
+def test_a_secret_that_cannot_be_read_is_named_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "causeway_admin_key").write_bytes(b"\xff secret")
+    with pytest.raises(SettingsError, match=r'"admin_key".*decode') as refused:
+        load(secrets_dir=tmp_path)
+    assert " secret" not in str(refused.value)
+
+
 def test_a_file_that_is_not_toml_is_named() -> None:
     write_file("port = = 1")
     with pytest.raises(SettingsError, match=r"causeway\.toml: "):

@@ -95,29 +95,67 @@ def test_the_action_imports_shows_the_diff_and_refuses_what_breaks(gateway: Gate
     assert summary.read_text().count("### default/acted") == 4
 
 
+def documented(section: str) -> dict[Any, Any]:
+    """Give the file that a section of docs/ci.md shows."""
+    shown = re.search(rf"## {section}\n.*?```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.DOTALL)
+    assert shown
+    found: dict[Any, Any] = yaml.safe_load(shown[1])
+    return found
+
+
+@pytest.mark.parametrize("event", ["pull_request", "push"])
+def test_the_documented_workflow_gives_the_action_what_it_takes(gateway: Gateway, build: Path, event: str) -> None:
+    """A pull request only looks, and fails where callers would break."""
+    workflow = documented("GitHub Actions")
+    # YAML 1.1 reads the key `on` as a boolean.
+    assert event in workflow[True]
+    *checkouts, used = workflow["jobs"]["causeway"]["steps"]
+    assert (used["uses"], checkouts[-1]["with"]["path"]) == ("./.causeway", ".causeway")
+    expressions = {
+        "https://causeway.example.com": gateway.url,
+        "petstore": f"worked-{event.replace('_', '-')}",
+        "${{ secrets.CAUSEWAY_KEY }}": KEY,
+        "${{ github.event_name == 'pull_request' }}": str(event == "pull_request").lower(),
+    }
+    script, variables = step({name: expressions.get(value, value) for name, value in used["with"].items()})
+    variables = {**variables, "GITHUB_ACTION_PATH": str(ROOT)}
+
+    done = run(script, build, **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    served = gateway.http.get(f"{gateway.api}/{variables['INPUT_NAME']}", headers={"X-API-Key": KEY})
+    assert served.status_code == (200 if event == "push" else 404)
+    if event == "push":
+        pull_request = {**variables, "INPUT_DRY_RUN": "true"}
+        write(build, "/pets")
+        refused = run(script, build, **pull_request)
+        assert (refused.returncode, "removed  list_cats" in refused.stdout) == (1, True)
+
+
 def test_the_gitlab_snippet_imports_and_a_merge_request_only_looks(gateway: Gateway, build: Path) -> None:
-    snippet = re.search(r"## GitLab\n.*?```yaml\n(.*?)```", (ROOT / "docs" / "ci.md").read_text(), re.DOTALL)
-    assert snippet
-    script = "\n".join(yaml.safe_load(snippet[1])["causeway"]["script"])
+    script = "\n".join(documented("GitLab")["causeway"]["script"])
     variables = {"CAUSEWAY_URL": gateway.url, "CAUSEWAY_KEY": KEY}
     assert run(script, build, **variables, CI_PIPELINE_SOURCE="push").returncode == 0
     assert revision(gateway, "petstore") == 1
     write(build, "/pets", "/cats", "/dogs")
     looked = run(script, build, **variables, CI_PIPELINE_SOURCE="merge_request_event")
     assert (looked.returncode, "added    list_dogs" in looked.stdout) == (0, True)
+    write(build, "/pets")
+    for source in ("merge_request_event", "push"):
+        refused = run(script, build, **variables, CI_PIPELINE_SOURCE=source)
+        assert (refused.returncode, "removed  list_cats" in refused.stdout) == (1, True)
     assert revision(gateway, "petstore") == 1
     gateway.http.delete(f"{gateway.api}/petstore", headers={"X-API-Key": KEY})
 
 
 def test_the_readme_is_all_that_a_build_needs(gateway: Gateway, build: Path) -> None:
-    """A changed document imported twice is one revision; a breaking one is refused with the diff."""
+    """A changed document imported twice is one revision; a breaking one is refused with the diff; exit codes 0 to 3."""
     section = (ROOT / "README.md").read_text().partition("## Importing from a build\n")[2].partition("\n## ")[0]
     script = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
     assert "https://causeway.example.com" in script
     script = script.replace("https://causeway.example.com", gateway.url)
 
-    def imported() -> subprocess.CompletedProcess[str]:
-        return run(script, build, CAUSEWAY_KEY=KEY)
+    def imported(key: str = KEY) -> subprocess.CompletedProcess[str]:
+        return run(script, build, CAUSEWAY_KEY=key)
 
     assert imported().returncode == 0
     write(build, "/pets", "/cats", "/dogs")
@@ -128,7 +166,12 @@ def test_the_readme_is_all_that_a_build_needs(gateway: Gateway, build: Path) -> 
     refused = imported()
     assert refused.returncode == 1
     assert "2 changes, 2 breaking" in refused.stdout
-    assert "Traceback" not in refused.stderr
+    assert revision(gateway, "petstore") == 2
+    (build / "openapi.json").write_text('{"openapi": "3.1.0", ')
+    unusable, stranger = imported(), imported("a-key-of-nobody-at-all")
+    assert (unusable.returncode, "line 1" in unusable.stderr) == (2, True)
+    assert (stranger.returncode, len(stranger.stderr.splitlines())) == (3, 1)
+    assert "Traceback" not in refused.stderr + unusable.stderr + stranger.stderr
     assert revision(gateway, "petstore") == 2
 
 
