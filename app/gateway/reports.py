@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _RETRY_SECONDS: Final = 2.0
 _NOT_SENT: Final = (
-    "The call was not sent: the audit cannot be written now, and this gateway makes no call without it. Try again in some "
-    "seconds."
+    "The call was not sent: the audit cannot be written now, and this gateway makes no call without it. Try again in "
+    "some seconds."
 )
 
 
