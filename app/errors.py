@@ -86,6 +86,12 @@ class UpstreamBusyError(UpstreamError):
     code = "upstream_busy"
 
 
+class AuditUnavailableError(UpstreamError):
+    """The call could not be in the audit, which this gateway requires; nothing was sent."""
+
+    code = "audit_unavailable"
+
+
 class ResponseTooLargeError(UpstreamError):
     """The answer is larger than the limit."""
 

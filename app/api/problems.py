@@ -54,6 +54,7 @@ _STATUS: Final[Mapping[str, int]] = {
     "revision_not_found": 404,
     "tool_not_found": 404,
     "tool_unknown": 404,
+    "tool_gone": 410,
     "credential_not_found": 404,
     "header_not_found": 404,
     "connection_not_found": 404,

@@ -55,6 +55,19 @@ class UnknownToolError(CausewayError):
     code = "tool_unknown"
 
 
+class ToolGoneError(UnknownToolError):
+    """The server had a tool of this name a while ago."""
+
+    code = "tool_gone"
+
+    def __init__(self, server: str, name: str) -> None:
+        """Say what to do."""
+        super().__init__(
+            f"The server {server!r} has no tool {name!r} any more: its description or settings have changed. List its "
+            "tools again, and call one of those."
+        )
+
+
 class ToolCalls:
     """Performs tool calls against the APIs behind them."""
 
@@ -180,6 +193,8 @@ def find_tool(snapshot: ServerSnapshot, name: str, caller: Caller) -> ServerTool
         return tool
     if tool is not None and caller.may_call(snapshot.namespace, snapshot.name, name):
         return tool
+    if name in snapshot.gone and caller.may_call(snapshot.namespace, snapshot.name, name):
+        raise ToolGoneError(snapshot.name, name)
     raise UnknownToolError(f"The server {snapshot.name!r} has no tool {name[:100]!r}.")
 
 

@@ -32,6 +32,8 @@ class SnapshotCatalog:
         """Serve `snapshot` from now on."""
         key = snapshot.namespace, snapshot.name
         before = self._snapshots.get(key)
+        if before is not None:
+            snapshot.follow(before)
         self._snapshots[key] = snapshot
         # Lists are compared only for those who watch: writing one takes a while.
         for watcher, caller in tuple(self._watchers.get(key, {}).values()):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from app.gateway import projection
 from app.gateway.account_links import asking_for_account
-from app.gateway.calls import UnknownToolError, find_tool, planned
+from app.gateway.calls import ToolGoneError, UnknownToolError, find_tool, planned
 from app.gateway.confirmations import has_to_be_confirmed
 from app.gateway.event_stream import NewsOfCall
 from app.gateway.kernel import KernelError, Kernels
@@ -95,7 +95,7 @@ class Dispatcher:
         try:
             result = await self._calls.call(snapshot, name, arguments, caller=caller, on_chunk=on_chunk)
         except UnknownToolError as error:
-            raise _refusal(snapshot, name, error.message) from None
+            raise _refusal(snapshot, name, error) from None
         return asking_for_account(result, snapshot, message, era) or result
 
     async def _unconfirmed(
@@ -131,10 +131,13 @@ class NotPermittedError(KernelError):
         self.tool = tool
 
 
-def _refusal(snapshot: ServerSnapshot, name: str, message: str) -> KernelError:
+def _refusal(snapshot: ServerSnapshot, name: str, error: UnknownToolError) -> KernelError:
     tool = snapshot.tool(name)
     named = name if tool is None else tool.name
-    return NotPermittedError(named, message) if snapshot.has_tool(named) else KernelError(INVALID_PARAMS, message)
+    if snapshot.has_tool(named):
+        return NotPermittedError(named, error.message)
+    data = {"code": error.code} if isinstance(error, ToolGoneError) else None
+    return KernelError(INVALID_PARAMS, error.message, data)
 
 
 def _call_params(message: Message) -> tuple[str, dict[str, Any]]:

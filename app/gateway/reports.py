@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from app.errors import UpstreamError
+from app.errors import AuditUnavailableError
 from app.telemetry.records import current_record
 
 if TYPE_CHECKING:
@@ -17,17 +17,10 @@ if TYPE_CHECKING:
     from converters.results import ApiResponse
 
 _RETRY_SECONDS: Final = 2.0
-
-
-class AuditUnavailableError(UpstreamError):
-    """A call was not sent, because it could not be in the audit."""
-
-    code = "audit_unavailable"
-
-    def __init__(self) -> None:
-        """Say what to do."""
-        sentence = "The call was not sent: the audit cannot be written now, and this gateway makes no call without it."
-        super().__init__(f"{sentence} Try again in some seconds.", is_transient=True, retry_after=_RETRY_SECONDS)
+_NOT_SENT: Final = (
+    "The call was not sent: the audit cannot be written now, and this gateway makes no call without it. Try again in "
+    "some seconds."
+)
 
 
 class CallAudit(Protocol):
@@ -82,7 +75,7 @@ class AuditedUpstream:
     async def send(self, plan: RequestPlan, **call: Any) -> ApiResponse:
         """Send one request as `inner` does; raises `AuditUnavailableError` besides."""
         if not self._audit.is_keeping:
-            raise AuditUnavailableError
+            raise AuditUnavailableError(_NOT_SENT, is_transient=True, retry_after=_RETRY_SECONDS)
         return await self._inner.send(plan, **call)
 
 

@@ -39,6 +39,7 @@ LONG_LIST: Final = 256 * 1024
 _COMPILED_SIZE: Final = 12
 """What a called tool takes for each byte of its definition as JSON, measured over those of `figma`."""
 _MAX_VIEWS: Final = 64
+_MAX_GONE: Final = 1_000
 """Selections of one server's tools whose lists are kept."""
 _MODERN: Final = "2026-07-28"
 NEWEST_HANDSHAKE: Final = "2025-11-25"
@@ -204,11 +205,21 @@ class ServerSnapshot:
         self._reference = made_values.reference(self)
         self.tools: Mapping[str, ServerTool] = {each["name"]: ServerTool(each, self) for each in definitions}
         self._listed = tuple(self.tools)
+        self.gone: Mapping[str, None] = {}
+        """The names of tools that there were, the latest first."""
         self.has_tool = self.tools.__contains__
         """Whether there is a tool, for this caller or others: what further scopes could permit."""
         self._former_names = former_names or {}
         self._lists: dict[tuple[str, str], bytes] = {}
         self._views: dict[frozenset[str], ServerSnapshot] = {}
+
+    def follow(self, before: ServerSnapshot) -> None:
+        """Remember which tools there were in earlier snapshots, so that who calls one is told that it is gone."""
+        gone = (
+            *(name for name in before.tools if name not in self.tools),
+            *(name for name in before.gone if name not in self.tools),
+        )
+        self.gone = dict.fromkeys(gone[:_MAX_GONE])
 
     def seen_by(self, caller: Caller) -> ServerSnapshot:
         """Give the server as it is for a caller: without the tools that are not for them."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.registry.tables import Base
 from app.security.callers import ADMIN
@@ -197,6 +198,19 @@ async def test_a_twin_at_the_same_time_is_409_and_after_it_gets_the_answer(held:
     done = await first
     again = await held.http.post(SERVERS, json=IMPORT, headers=ONCE)
     assert (done.status_code, again.status_code, again.content) == (201, 201, done.content)
+
+
+async def test_an_answer_is_kept_for_a_day_and_then_the_request_is_another_one(served: Gateway) -> None:
+    """F30: kept for 24 hours."""
+    headers, rows = {"Idempotency-Key": "a-day"}, Base.metadata.tables["idempotency_keys"]
+    began = datetime.now(UTC)
+    assert (await served.http.post(SERVERS, json=IMPORT, headers=headers)).status_code == 201
+    async with served.application.database._engines.writer.begin() as connection:  # noqa: SLF001 - nobody else turns clocks
+        own = rows.c.key == headers["Idempotency-Key"]
+        expires_at: Any = await connection.scalar(select(rows.c.expires_at).where(own))
+        assert timedelta(hours=24) <= expires_at - began < timedelta(hours=25)
+        await connection.execute(update(rows).where(own).values(expires_at=began))
+    assert told(await served.http.post(SERVERS, json=IMPORT, headers=headers)) == (409, "server_exists")
 
 
 async def test_a_request_that_fails_by_a_defect_of_ours_can_be_made_again(

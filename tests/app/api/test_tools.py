@@ -315,9 +315,13 @@ async def test_arguments_that_do_not_fit_are_422_with_every_problem(served: Gate
 async def test_a_tool_that_is_not_served_cannot_be_tried(served: Gateway, action: str) -> None:
     await served.create()
     await served.http.patch(f"{TOOLS}/get_pet", json={"enabled": False})
-    for url in (f"{TOOLS}/buy_pet", f"{TOOLS}/get_pet", f"{SERVERS}/nobody/tools/get_pet"):
+    for url, told in (
+        (f"{TOOLS}/buy_pet", (404, "tool_unknown")),
+        (f"{TOOLS}/get_pet", (410, "tool_gone")),
+        (f"{SERVERS}/nobody/tools/get_pet", (404, "tool_unknown")),
+    ):
         answer = await served.http.post(f"{url}/{action}", json={"arguments": {"petId": 7}})
-        assert problem(answer) == (404, "tool_unknown")
+        assert problem(answer) == told
 
 
 @pytest.mark.parametrize("body", [[], {"arguments": []}, {"arguments": "x"}, {"args": {}}])

@@ -27,6 +27,7 @@ UPSTREAM_ERRORS = {
     errors.UpstreamProtocolError: "upstream_protocol",
     errors.UpstreamUnavailableError: "upstream_unavailable",
     errors.UpstreamBusyError: "upstream_busy",
+    errors.AuditUnavailableError: "audit_unavailable",
     errors.ResponseTooLargeError: "response_too_large",
     errors.EgressDeniedError: "egress_denied",
     errors.RedirectDeniedError: "redirect_denied",

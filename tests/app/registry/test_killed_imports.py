@@ -151,7 +151,7 @@ async def test_imports_into_one_server_at_once_are_one_after_the_other(database:
 async def test_instances_that_import_into_one_server_at_once_end_with_the_same_one(
     postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """F21: both are answered, and what the last one gave is what both serve."""
+    """F21: both are answered and in the audit, and what the last one gave is what both serve."""
     hide_settings(monkeypatch, tmp_path)
     async with postgresql_database(postgresql) as url, pair(tmp_path, monkeypatch, url) as two:
         await two[0].create({"openapi": "3.1.0", "info": {"title": "Pets", "version": "1"}, "paths": {}})
@@ -165,6 +165,10 @@ async def test_instances_that_import_into_one_server_at_once_end_with_the_same_o
         assert [each.status_code for each in given] == [200, 200]
         revisions = [each.json()["result"]["revision"] for each in given]
         assert sorted(revisions) == [2, 3]
+        audited = await two[0].http.get("/api/v1/audit", params={"action": "replace_document"})
+        assert sorted(each["request_id"] for each in audited.json()["items"]) == sorted(
+            each.headers["x-request-id"] for each in given
+        )
         last = names(1 + revisions.index(3))
         assert await tools(two[0].application.database) == last
         async with asyncio.timeout(20):

@@ -101,6 +101,34 @@ async def test_an_edit_at_one_is_told_to_the_clients_of_the_other_and_an_invisib
         assert await other.listed() == ["get_pet"]
 
 
+async def test_a_tool_that_is_gone_by_an_import_at_one_is_told_as_gone_by_the_other(
+    two: tuple[Gateway, Gateway],
+) -> None:
+    """F23: to who has called it, and to nobody who made the name up."""
+    one, other = two
+    await one.create(named("get_pet", "add_pet"))
+    await until(lambda: tools_of(other) == {"get_pet", "add_pet"})
+    for document, gone in ((named("get_pet"), "add_pet"), (named("find_pet"), "get_pet")):
+        put = await one.http.put(f"{SERVERS}/pets/document", json={"document": document})
+        assert put.status_code == 200, put.text
+        await until(lambda gone=gone: gone not in tools_of(other))  # type: ignore[misc]
+    for name, code in (("get_pet", "tool_gone"), ("add_pet", "tool_gone"), ("buy_pet", None)):
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": {}}}
+        answer = await other.http.post(
+            "/mcp/default/pets", json=message, headers={"MCP-Protocol-Version": "2025-11-25"}
+        )
+        error = answer.json()["error"]
+        assert (error["code"], error.get("data")) == (-32602, {"code": code} if code else None)
+        assert ("List its tools again" in error["message"]) == bool(code)
+    by_api = await other.http.post(f"{SERVERS}/pets/tools/get_pet/call", json={"arguments": {}})
+    assert (by_api.status_code, by_api.json()["code"]) == (410, "tool_gone")
+    await one.http.put(f"{SERVERS}/pets/document", json={"document": named("get_pet")})
+    await until(lambda: tools_of(other) == {"get_pet"})
+    snapshot = other.application.catalog.find("default", "pets")
+    assert snapshot is not None
+    assert list(snapshot.gone) == ["find_pet", "add_pet"]
+
+
 async def test_a_server_that_is_deleted_or_disabled_at_one_is_gone_at_the_other(two: tuple[Gateway, Gateway]) -> None:
     one, other = two
     await one.create(named("get_pet"))

@@ -182,6 +182,7 @@ async def test_a_read_only_transaction_cannot_write(database: Database) -> None:
 
 
 async def test_twenty_writers_at_once_all_finish(database: Database, same_file: Database) -> None:
+    """F18: nobody is told of a lock."""
     await publish(database, "pets")
 
     async def write(number: int) -> None:
