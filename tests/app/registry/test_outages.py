@@ -264,7 +264,10 @@ async def test_a_call_that_waits_for_its_api_holds_no_connection_to_the_database
             await api.received(100)
             connection = await asyncpg.connect(settings["database_url"])
             of_ours = "FROM pg_stat_activity WHERE application_name = 'causeway'"
-            held = await connection.fetchval(f"SELECT count(*) {of_ours} AND state <> 'idle'")
+            # None is held by a call; what looks for news now and then is done in a moment.
+            async with asyncio.timeout(60):
+                while await connection.fetchval(f"SELECT count(*) {of_ours} AND state <> 'idle'"):
+                    await asyncio.sleep(0.05)
             # A further one listens.
             assert await connection.fetchval(f"SELECT count(*) {of_ours}") <= 5 + 1
             await connection.close()
@@ -273,5 +276,4 @@ async def test_a_call_that_waits_for_its_api_holds_no_connection_to_the_database
             assert (await one.http.patch(f"{SERVERS}/pets", json={"instructions": "Be kind."})).status_code == 200
             assert not any(each.done() for each in calls)
             answered.set()
-        assert held == 0
         assert all(each.result() for each in calls)
