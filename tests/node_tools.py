@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +35,23 @@ class NodeTools:
 
     node: Path
     modules: Path
+
+    @contextlib.contextmanager
+    def served(self, script: str, *arguments: str, **environment: str) -> Iterator[str]:
+        """Run one of our servers meanwhile, which prints its port as JSON; gives its URL."""
+        process = subprocess.Popen(
+            [self.node, LOCKED / script, *arguments],
+            env={"PATH": os.defpath, "NODE_PATH": str(self.modules), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+        finally:
+            process.terminate()
+            process.wait(10)
+            process.stdout.close()
 
 
 def installed(cache: pytest.Cache) -> NodeTools:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +17,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAu
 
 from tests.e2e.backends import Backend, described, parameter
 from tests.e2e.gateways import ERAS, Gateway
-from tests.node_tools import LOCKED, NodeTools, installed
+from tests.node_tools import NodeTools, installed
 
 KEY = "an-admin-key-of-some-length"
 CALLBACK = "http://127.0.0.1:1/callback"
@@ -56,19 +53,8 @@ def node_tools(request: pytest.FixtureRequest) -> NodeTools:
 @pytest.fixture(scope="module")
 def issuer(node_tools: NodeTools) -> Iterator[str]:
     """Run the authorization server, which knows the scopes."""
-    process = subprocess.Popen(
-        [node_tools.node, LOCKED / "authorization-server.js", "mcp:call", *SCOPES],
-        env={"PATH": os.defpath, "NODE_PATH": str(node_tools.modules)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
+    with node_tools.served("authorization-server.js", "mcp:call", *SCOPES) as url:
+        yield url
 
 
 @pytest.fixture

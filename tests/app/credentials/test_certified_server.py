@@ -7,9 +7,7 @@ userinfo endpoint (OpenID Connect Core 1.0 section 5.3), which knows whether a t
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +25,7 @@ from tests.app.backends import backend, json_reply
 from tests.app.credentials.apis import CREDENTIALS, call, text
 from tests.app.descriptions import description, operation
 from tests.app.gateways import PUBLIC_URL, SERVERS, Gateway
-from tests.node_tools import LOCKED, NodeTools, installed
+from tests.node_tools import NodeTools, installed
 
 SECRET = "a-client-secret-of-some-length"
 REDIRECT_URI = f"{PUBLIC_URL}/connect/callback"
@@ -62,19 +60,8 @@ def node_tools(request: pytest.FixtureRequest) -> NodeTools:
 @pytest.fixture(scope="module")
 def issuer(node_tools: NodeTools) -> Iterator[str]:
     """Run the authorization server."""
-    process = subprocess.Popen(
-        [node_tools.node, LOCKED / "authorization-server.js", "read"],
-        env={"PATH": os.defpath, "NODE_PATH": str(node_tools.modules), "CLIENTS": json.dumps(CLIENTS)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
+    with node_tools.served("authorization-server.js", "read", CLIENTS=json.dumps(CLIENTS)) as url:
+        yield url
 
 
 def discovered(issuer: str, path: str = "/me") -> dict[str, Any]:

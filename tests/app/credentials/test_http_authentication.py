@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,8 +10,9 @@ import pytest
 from tests.app.credentials.apis import CREDENTIALS, call, text
 from tests.app.descriptions import description, operation
 from tests.app.gateways import Gateway
-from tests.node_tools import LOCKED, NodeTools, installed
+from tests.node_tools import NodeTools, installed
 
+API = "api-with-http-authentication.js"
 PASSWORD = 'a password: ü, " and \\'
 BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
 
@@ -24,23 +21,6 @@ BODY = {"required": True, "content": {"application/json": {"schema": {"type": "o
 def node_tools(request: pytest.FixtureRequest) -> NodeTools:
     assert request.config.cache is not None
     return installed(request.config.cache)
-
-
-@contextlib.contextmanager
-def serving(node_tools: NodeTools, scheme: str, algorithm: str) -> Iterator[str]:
-    """Run the API; gives its URL."""
-    process = subprocess.Popen(
-        [node_tools.node, LOCKED / "api-with-http-authentication.js", scheme, algorithm, PASSWORD],
-        env={"PATH": os.defpath, "NODE_PATH": str(node_tools.modules)},
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
 
 
 def secured(scheme: str) -> dict[str, Any]:
@@ -61,7 +41,7 @@ async def test_the_api_knows_the_user_and_gets_the_body(
     served: Gateway, node_tools: NodeTools, scheme: str, algorithm: str
 ) -> None:
     """The description says `http`; the owner supplies a name and a password; every call arrives as that user's."""
-    with serving(node_tools, scheme, algorithm) as url:
+    with node_tools.served(API, scheme, algorithm, PASSWORD) as url:
         await served.create(secured(scheme), base_url=url)
         await supplied(served, PASSWORD)
         for _ in range(2):
@@ -76,7 +56,7 @@ async def test_the_api_knows_the_user_and_gets_the_body(
 
 @pytest.mark.parametrize("scheme", ["basic", "digest"])
 async def test_a_wrong_password_is_the_api_s_401(served: Gateway, node_tools: NodeTools, scheme: str) -> None:
-    with serving(node_tools, scheme, "MD5" if scheme == "digest" else "-") as url:
+    with node_tools.served(API, scheme, "MD5" if scheme == "digest" else "-", PASSWORD) as url:
         await served.create(secured(scheme), base_url=url)
         await supplied(served, "another password")
         result = await call(served, q="x", body={})

@@ -266,7 +266,7 @@ async def test_a_call_that_waits_for_its_api_holds_no_connection_to_the_database
             of_ours = "FROM pg_stat_activity WHERE application_name = 'causeway'"
             # None is held by a call; what looks for news now and then is done in a moment.
             async with asyncio.timeout(60):
-                while await connection.fetchval(f"SELECT count(*) {of_ours} AND state <> 'idle'"):
+                while await connection.fetchval(f"SELECT count(*) {of_ours} AND state <> 'idle'"):  # noqa: ASYNC110 - asked of another program
                     await asyncio.sleep(0.05)
             # A further one listens.
             assert await connection.fetchval(f"SELECT count(*) {of_ours}") <= 5 + 1
