@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 RESERVED: Final = 64
 """Open files for everything but clients and their calls: the database, imports, logs, snapshots."""
 _TOLD_SECONDS: Final = 60.0
+_ASKING_SECONDS: Final = 5.0
+"""How long a connection on which nothing was asked yet is left open when the gateway is told to stop."""
 _log: Final = logging.getLogger(__name__)
 
 
@@ -57,7 +59,7 @@ _BUSY: Final = _busy()
 
 
 def bounded(protocol: type[Any], most: float) -> type[Any]:
-    """Give uvicorn's protocol for one connection, which leaves `most` of them open."""
+    """Give uvicorn's protocol for one connection, which leaves `most` of them open, and lets each ask at the end."""
     told = float("-inf")
 
     class Bounded(protocol):  # type: ignore[misc]
@@ -67,6 +69,13 @@ def bounded(protocol: type[Any], most: float) -> type[Any]:
                 tell()
                 transport.write(_BUSY)
                 transport.close()
+
+        def shutdown(self) -> None:
+            # Whoever has connected a moment ago is about to ask, and cannot know that a request was not taken.
+            if self.cycle is None:
+                self.loop.call_later(_ASKING_SECONDS, super().shutdown)
+            else:
+                super().shutdown()
 
     def tell() -> None:
         nonlocal told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import json
 import os
 import signal
 import socket
@@ -80,6 +81,26 @@ def test_a_gateway_that_is_told_to_stop_finishes_its_calls(tmp_path: Path, backe
     assert gateway.stop() == 0
     assert time.monotonic() - stopped < 30
     assert gateway.errors.read_text() == ""
+
+
+def test_a_client_that_connected_before_the_stop_and_asks_after_it_is_answered(
+    tmp_path: Path, backend: Backend
+) -> None:
+    """L05, F22: it cannot know that its request would not be taken."""
+    backend.table[("GET", "/pets")] = slow(0)  # type: ignore[assignment]
+    gateway = start_gateway(tmp_path)
+    wait_until(lambda: b"serving at" in gateway.output.read_bytes(), "the announcement", seconds=START_SECONDS)
+    gateway.url = gateway.output.read_text().partition("\n")[0].rpartition(" ")[2]
+    gateway.publish("pets", described(backend.url, PATHS))
+    body = json.dumps(request("tools/call", name="list_pets")).encode()
+    fields = (f"Host: 127.0.0.1:{gateway.port}", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+        gateway.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(gateway.url), "new connections are refused", seconds=60)
+        time.sleep(0.5)
+        connection.sendall("\r\n".join(["POST /mcp/default/pets HTTP/1.1", *fields, "", ""]).encode() + body)
+        assert connection.recv(1024).startswith(b"HTTP/1.1 200 ")
+    assert gateway.stop() == 0
 
 
 def is_refused(url: str) -> bool:
