@@ -13,6 +13,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from app.cli.gathered_writes import GatheredWrites
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -64,7 +66,7 @@ def bounded(protocol: type[Any], most: float) -> type[Any]:
 
     class Bounded(protocol):  # type: ignore[misc]
         def connection_made(self, transport: asyncio.Transport) -> None:
-            super().connection_made(transport)
+            super().connection_made(GatheredWrites(transport, self.loop))
             if len(self.connections) > most:
                 tell()
                 transport.write(_BUSY)

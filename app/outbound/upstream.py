@@ -24,6 +24,7 @@ from app.errors import (
     UpstreamUnreachableError,
 )
 from app.outbound.breaker import Breaker, BreakerRules, BreakerState
+from app.outbound.deadlines import within
 from app.outbound.exchanges import Exchanges
 from app.outbound.redirects import MAX_REDIRECTS, redirected
 from app.outbound.retries import SAFE_METHODS, Retries, RetryRules
@@ -156,7 +157,7 @@ class HttpUpstream:
         # A probe is one request, whatever its method.
         is_repeatable = not is_probe and (is_repeatable or plan.method in SAFE_METHODS)
         try:
-            async with asyncio.timeout(deadline):
+            with within(deadline):
                 ends = asyncio.get_running_loop().time() + deadline
                 retries = Retries(self._rules.retries, is_allowed=is_repeatable, ends=ends)
                 response = await self._follow(_Call(lane, plan, authorization, authorities, retries, on_chunk))
