@@ -135,16 +135,18 @@ async def _serve(settings: Settings, listeners: Listeners, role: Role) -> None:
             _metrics_served(application, listeners.metrics),
             contextlib.AsyncExitStack() as setting_up,
         ):
+            server = _server(application)
+            # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0. One that
+            # comes before it serves, but after somebody was told that it does, stops it all the same.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, server.handle_exit)
             if role.start is not None:
                 _announce(application)
                 await setting_up.enter_async_context(alongside(_offer_setup(application)))
                 if listeners.metrics is not None:
                     click.echo(f"\nMetrics are at {_url(settings.metrics_host, listeners.metrics)}/metrics")
-            # uvicorn stops on a signal and then raises it again: what is left is to close, and exit code 0.
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: None)
             role.started()
-            await _server(application).serve(sockets=[listeners.main])
+            await server.serve(sockets=[listeners.main])
 
 
 def _url(host: str, listener: socket.socket) -> str:

@@ -156,10 +156,11 @@ def _rendered(result: ToolResult, snapshot: ServerSnapshot, era: Era) -> bytes:
     if result.structured is not None and projection.knows_structured_content(era.version):
         pieces += b',"structuredContent":', result.structured.encode("utf-8", "replace")
     pieces.append(b',"isError":true' if result.is_error else b',"isError":false')
+    if not result.meta:
+        pieces.append(snapshot.modern_end if era.is_modern else b"}")
+        return b"".join(pieces)
     meta = {**result.meta, **snapshot.modern_meta} if era.is_modern else result.meta
     if era.is_modern:
         pieces.append(b',"resultType":"complete"')
-    if meta:
-        pieces += b',"_meta":', json_values.to_bytes(meta)
-    pieces.append(b"}")
+    pieces += b',"_meta":', json_values.to_bytes(meta), b"}"
     return b"".join(pieces)

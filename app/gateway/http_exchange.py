@@ -46,13 +46,15 @@ _JSON: Final = b"application/json"
 class Headers(NamedTuple):
     """The header fields that are read here, in order; `named` has the last of each name.
 
-    `accept` is what a client accepts, in lower case; one that does not say accepts all. `media_type` is the body's.
+    `accept` is what a client accepts, in lower case; one that does not say accepts all. `media_type` is the body's, and
+    `takes_json` whether it accepts an answer that is JSON.
     """
 
     fields: tuple[tuple[str, str], ...]
     named: Mapping[str, str]
     accept: str
     media_type: str
+    takes_json: bool
 
 
 class HttpError(Exception):
@@ -125,14 +127,18 @@ def headers_of(scope: Scope) -> Headers:
 def _headers(read: tuple[tuple[bytes, bytes], ...]) -> Headers:
     fields = tuple((_READ[name], value.decode("latin-1").strip()) for name, value in read if name in _READ)
     named = dict(fields)
-    accept = ", ".join([value for name, value in fields if name == "accept"])
+    accept = ", ".join([value for name, value in fields if name == "accept"]).lower() or "*/*"
     media_type = named.get("content-type", "").partition(";")[0].strip().lower()
-    return Headers(fields, MappingProxyType(named), accept.lower() or "*/*", media_type)
+    takes_json = _takes(accept, "application/json", "application/*")
+    return Headers(fields, MappingProxyType(named), accept, media_type, takes_json)
 
 
 def accepted(headers: Headers, *kinds: str) -> bool:
     """Tell whether a client accepts one of these media types."""
-    accept = headers.accept
+    return _takes(headers.accept, *kinds)
+
+
+def _takes(accept: str, *kinds: str) -> bool:
     return "*/*" in accept or any(kind in accept for kind in kinds)
 
 

@@ -44,25 +44,27 @@ class Sending:
         self._tool = tool
         self._snapshot = snapshot
         self._seconds = deadline
-        self._ends = asyncio.get_running_loop().time() + deadline
 
     async def send(
         self, plan: RequestPlan, authorization: Authorization, *, on_chunk: OnChunk | None = None
     ) -> ApiResponse:
         """Send the request and give the answer; raises `UpstreamError` where there is none."""
         if authorization.token is None:
-            return await self._sent(plan, authorization, on_chunk)
-        token = await self._token(authorization.token)
-        response = await self._sent(plan, authorization.with_token(token), on_chunk)
+            return await self._sent(plan, authorization, on_chunk, seconds=self._seconds)
+        ends = asyncio.get_running_loop().time() + self._seconds
+        token = await self._token(authorization.token, ends=ends)
+        response = await self._sent(plan, authorization.with_token(token), on_chunk, seconds=_left(ends))
         if response.status != _UNAUTHORIZED:
             return response
-        other = await self._token(authorization.token, refused=token)
-        return response if other == token else await self._sent(plan, authorization.with_token(other), on_chunk)
+        other = await self._token(authorization.token, ends=ends, refused=token)
+        if other == token:
+            return response
+        return await self._sent(plan, authorization.with_token(other), on_chunk, seconds=_left(ends))
 
-    async def _token(self, request: TokenRequest, refused: Secret | None = None) -> Secret:
+    async def _token(self, request: TokenRequest, *, ends: float, refused: Secret | None = None) -> Secret:
         authorities = self._snapshot.certificate_authorities
         try:
-            async with asyncio.timeout_at(self._ends):
+            async with asyncio.timeout_at(ends):
                 return await self._tokens.token(
                     self._snapshot.key, request, caller=self._caller, authorities=authorities, refused=refused
                 )
@@ -70,17 +72,20 @@ class Sending:
             text = f"The call was not sent: there was no access token within {self._seconds:g} seconds."
             raise UpstreamTimeoutError(text) from None
 
-    def _left(self) -> float:
-        """Give the seconds that are left, in tenths because they are told."""
-        return max(round(self._ends - asyncio.get_running_loop().time(), 1), 0.0)
-
-    async def _sent(self, plan: RequestPlan, authorization: Authorization, on_chunk: OnChunk | None) -> ApiResponse:
+    async def _sent(
+        self, plan: RequestPlan, authorization: Authorization, on_chunk: OnChunk | None, *, seconds: float
+    ) -> ApiResponse:
         return await self._upstream.send(
             plan,
-            deadline=self._left(),
+            deadline=seconds,
             server=self._snapshot.key,
             is_repeatable=self._tool.is_repeatable,
             authorization=authorization,
             authorities=self._snapshot.certificate_authorities,
             on_chunk=on_chunk,
         )
+
+
+def _left(ends: float) -> float:
+    """Give the seconds that are left, in tenths because they are told."""
+    return max(round(ends - asyncio.get_running_loop().time(), 1), 0.0)

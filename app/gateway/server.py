@@ -22,7 +22,6 @@ from app.gateway.http_exchange import (
     MAX_BODY,
     ClientGoneError,
     HttpError,
-    accepted,
     cancelled_by_hang_up,
     check_post,
     headers_of,
@@ -169,7 +168,7 @@ class McpEndpoint:
         caller, headers = caller_of(scope), headers_of(scope)
         session = self._sessions.check(snapshot.key, caller, headers)
         check_post(scope["method"], headers)
-        if not accepted(headers, "application/json", "application/*"):
+        if not headers.takes_json:
             raise HttpError(406, "Accept application/json: every answer is JSON.")
         body = await read_body(receive, scope)
         try:

@@ -248,6 +248,11 @@ class ServerSnapshot:
         view._reference = self.made_values.reference(view)  # noqa: SLF001 - as above
         return view
 
+    @cached_property
+    def modern_end(self) -> bytes:
+        """What a 2026-07-28 result ends with that has no `_meta` of its own, as JSON."""
+        return b',"resultType":"complete","_meta":' + json_values.to_bytes(self.modern_meta) + b"}"
+
     def drop_made(self) -> None:
         """Drop the rendered lists until the next request for one."""
         self._lists.clear()

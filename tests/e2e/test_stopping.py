@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +23,11 @@ import pytest
 from tests.databases import postgresql_database, postgresql_server
 from tests.e2e.backends import Backend, Received, answer, described
 from tests.e2e.gateways import (
+    ANNOUNCEMENT,
+    CAUSEWAY,
     START_SECONDS,
     Gateway,
+    environment,
     modern_request,
     request,
     start_gateway,
@@ -268,3 +272,17 @@ def test_several_workers_without_postgresql_are_refused(tmp_path: Path) -> None:
     gateway = start_gateway(tmp_path, "--workers", "2")
     assert gateway.process.wait(30) == 2
     assert gateway.errors.read_text().startswith("causeway: CAUSEWAY_WORKERS is 2, which needs PostgreSQL")
+
+
+def test_a_signal_at_the_moment_of_the_announcement_is_not_lost(tmp_path: Path) -> None:
+    """Between the line that says where it is and the first request it serves, a gateway stops as at any other time."""
+    command = [*CAUSEWAY, "serve", "--port", "0"]
+    service = {"CAUSEWAY_ADMIN_KEY": "k" * 32, "CAUSEWAY_SECRET_KEY": SECRET_KEY}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path, service), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().decode().startswith(ANNOUNCEMENT)
+        process.terminate()
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
